@@ -1,0 +1,69 @@
+"""The demo cases: synthetic slices made on the spot, so that the first minute needs neither file nor network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_ambiseg.layers import LayerData
+    from napari_ambiseg.survey import Cases
+    from training.records import AnnotatedSlice
+
+DEMO = "demo cases"
+_SPLIT, _SEED, _COUNT = "synthetic", 20, 24
+
+
+@dataclass(frozen=True)
+class PhantomCases:
+    """``count`` synthetic cases, each drawn when it is asked for.
+
+    Parameters
+    ----------
+    seed : names the whole set
+    """
+
+    count: int = _COUNT
+    seed: int = _SEED
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Identifier of each case."""
+        return tuple(f"synthetic {index + 1:02d}" for index in range(self.count))
+
+    @cached_property
+    def patients(self) -> tuple[str, ...]:
+        """Patient of each case."""
+        from training.data.phantom import SLICES_PER_PATIENT
+
+        return tuple(f"phantom {index // SLICES_PER_PATIENT + 1}" for index in range(self.count))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> AnnotatedSlice:
+        from training.data.phantom import phantom_case
+
+        if not 0 <= index < self.count:
+            raise IndexError(f"demo case {index} of {self.count}")
+        return phantom_case(index, self.seed).slice
+
+
+@dataclass(frozen=True)
+class DemoSet:
+    """The demo cases in the form of an opened file: one split."""
+
+    @property
+    def splits(self) -> Mapping[str, Cases]:
+        """The one split by its name."""
+        return {_SPLIT: PhantomCases()}
+
+
+def demo_cases() -> list[LayerData]:
+    """npe2 sample data: the first demo case; the case browser, where it is open, lists the others."""
+    from napari_ambiseg.layers import Origin, case_layers
+
+    return case_layers(PhantomCases()[0], Origin(DEMO, _SPLIT, 0))

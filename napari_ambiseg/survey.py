@@ -1,0 +1,82 @@
+"""The model-free numbers of every case of a split, gathered a little at a time.  Torch-free."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from training.errors import AmbisegError
+from training.metrics import pairwise_distance
+from training.records import AnnotatedSlice
+
+
+class Cases(Protocol):
+    """The cases of one split, read one by one; `training.data.dataset.SliceDataset` is of this kind."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Identifier of each case."""
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Patient of each case."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> AnnotatedSlice: ...
+
+
+@dataclass(frozen=True)
+class CaseSummary:
+    """One row of the case table.
+
+    ``n_found`` of ``n_experts`` drew something; ``disagreement`` is the mean of 1 - IoU over all pairs of experts,
+    self-pairs in: the experts' term of the GED.  ``fault`` says why a case could not be read, else "".
+    """
+
+    n_found: int = 0
+    n_experts: int = 0
+    disagreement: float = 0.0
+    fault: str = ""
+
+    @classmethod
+    def of(cls, case: AnnotatedSlice) -> CaseSummary:
+        """Summarise a case."""
+        return cls(case.n_found, case.n_experts, float(pairwise_distance(case.masks).mean()))
+
+
+class Survey:
+    """Summaries of a split, known from the first case on as far as it has come.
+
+    Reading nine thousand slices takes seconds, so the viewer calls `advance` with a small budget again and again.
+    """
+
+    def __init__(self, cases: Cases) -> None:
+        self._cases = cases
+        self.summaries: list[CaseSummary] = []
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    @property
+    def done(self) -> bool:
+        """Whether every case has its summary."""
+        return len(self.summaries) == len(self._cases)
+
+    def advance(self, budget_s: float) -> int:
+        """Summarise the next cases for about ``budget_s`` seconds; returns how many are known now."""
+        until = time.perf_counter() + budget_s
+        while not self.done and time.perf_counter() < until:
+            try:
+                summary = CaseSummary.of(self._cases[len(self.summaries)])
+            except AmbisegError as error:
+                summary = CaseSummary(fault=str(error))
+            self.summaries.append(summary)
+        return len(self.summaries)
+
+    def rows(self) -> Iterator[tuple[str, str, CaseSummary | None]]:
+        """Key, patient and summary (None where it is not known yet) of each case."""
+        for index, (key, patient) in enumerate(zip(self._cases.keys, self._cases.patients, strict=True)):
+            yield key, patient, self.summaries[index] if index < len(self.summaries) else None

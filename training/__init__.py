@@ -1,0 +1,39 @@
+"""Learn, draw and measure what experts disagree about; the headless half of napari-ambiseg.
+
+``open_dataset`` reads annotated slices, ``load_segmenter`` opens a model that draws masks for an image,
+``training.metrics`` and ``training.postprocess`` work on the masks.  Nothing but ``load_segmenter`` needs torch,
+which is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from training.data.dataset import open_dataset
+from training.errors import AmbisegError, CheckpointError, ConfigError, DataFormatError, DeviceError
+from training.records import AnnotatedSlice, SampleSet, Step, Trajectory
+
+if TYPE_CHECKING:
+    from training.build import load_segmenter
+
+__all__ = [
+    "AmbisegError",
+    "AnnotatedSlice",
+    "CheckpointError",
+    "ConfigError",
+    "DataFormatError",
+    "DeviceError",
+    "SampleSet",
+    "Step",
+    "Trajectory",
+    "load_segmenter",
+    "open_dataset",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "load_segmenter":
+        from training.build import load_segmenter
+
+        return load_segmenter
+    raise AttributeError(f"module 'training' has no attribute {name!r}")

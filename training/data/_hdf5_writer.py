@@ -1,0 +1,244 @@
+"""Writing annotated slices to the project's HDF5, without ever leaving half a file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest
+from training.data.dataset import Attribute, ImageArray, intensity
+from training.errors import ConfigError, DataFormatError
+from training.records import AnnotatedSlice
+
+BUFFERED_SLICES = 64
+
+ImageType = Literal["uint8", "float32"]
+
+
+def write_dataset(
+    path: str | Path,
+    splits: Mapping[str, Iterable[AnnotatedSlice]],
+    attributes: Mapping[str, Attribute],
+    *,
+    image_type: ImageType = "float32",
+) -> None:
+    """Write slices to a new HDF5 file, or in place of an old one.
+
+    Slices are taken one by one, so that a data set larger than memory can be written.  The file appears under its
+    name only when it is complete and on the disk; until then, and after any error, an old file stays as it was.
+    The same slices always give the same bytes.
+
+    Parameters
+    ----------
+    path : the file; its folder must exist
+    splits : slices for some of ``train``, ``val`` and ``test``; a split without slices is left out
+    attributes : notes about the file, such as its source and licence
+    image_type : ``uint8`` is a quarter of the size and fits images whose every intensity is k / 255 for a whole k;
+        ``float32`` keeps any image exactly
+
+    Raises
+    ------
+    ConfigError
+        On an unknown split, a reserved or unstorable attribute, or a folder that is not there or not writable.
+    DataFormatError
+        If slices differ in size or number of experts, a key comes twice, a patient is in two splits, an image does
+        not fit ``image_type``, there is no slice at all, or the disk refuses.
+    """
+    path = Path(path)
+    _check_request(path, splits, attributes)
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with contextlib.closing(_Writer(path, part, image_type)) as writer:
+            for split, slices in splits.items():
+                for case in slices:
+                    writer.append(split, case)
+            writer.finish(attributes)
+        _publish(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _check_request(path: Path, splits: Iterable[str], attributes: Mapping[str, Attribute]) -> None:
+    for name in splits:
+        if name not in SPLITS:
+            raise ConfigError(f"{path}: cannot write a split {name!r}; choose from: {', '.join(SPLITS)}")
+    for name, value in attributes.items():
+        if name in (FORMAT, CHECKSUMS):
+            raise ConfigError(f"{path}: attribute {name!r} is reserved; choose another name")
+        if type(value) not in (str, int, float):
+            raise ConfigError(f"{path}: attribute {name!r} must be text or a number, got {value!r}")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: the folder {path.parent} does not exist; make it or choose another")
+
+
+@contextlib.contextmanager
+def _disk_errors_named(path: Path) -> Iterator[None]:
+    """A full disk or a folder without permission, told in one line.
+
+    Only around our own writing: the slices come from a caller's iterator, whose errors are its own.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataFormatError(
+            f"{path}: cannot be written ({str(error).splitlines()[0]}); nothing was changed there"
+        ) from error
+
+
+def _publish(part: Path, path: Path) -> None:
+    """Give a complete file its name, so that a crash or power cut leaves the old file or the new one."""
+    with _disk_errors_named(path):
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        part.replace(path)
+        if os.name == "posix":  # elsewhere a folder cannot be opened, and renaming is already durable
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+class _Column:
+    """One growing array of a split, one row per chunk, with the checksum of what went in."""
+
+    def __init__(self, group: h5py.Group, name: str, row: NDArray[Any]) -> None:
+        self.array = group.create_dataset(
+            name, (0, *row.shape), row.dtype, maxshape=(None, *row.shape), chunks=(1, *row.shape)
+        )
+        self.digest = hashlib.sha256()
+        self.rows: list[NDArray[Any]] = []
+
+    def append(self, row: NDArray[Any]) -> None:
+        self.rows.append(row)
+        if len(self.rows) == BUFFERED_SLICES:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self.rows:
+            return
+        block = np.stack(self.rows)
+        self.rows.clear()
+        self.digest.update(block)
+        first = self.array.shape[0]
+        self.array.resize(first + len(block), axis=0)
+        self.array[first:] = block
+
+
+class _Split:
+    """One split being written: images and masks go to the file at once, the short columns at the end."""
+
+    def __init__(self, group: h5py.Group, image: ImageArray, labels: NDArray[np.uint8]) -> None:
+        self.group = group
+        self.columns = {"images": _Column(group, "images", image), "labels": _Column(group, "labels", labels)}
+        self.cases: list[tuple[str, str, tuple[float, float]]] = []  # key, patient, spacing
+
+    def finish(self) -> dict[str, str]:
+        """Write what is left; returns the checksum of each array by its path."""
+        for column in self.columns.values():
+            column.flush()
+        keys, patients, spacings = zip(*self.cases, strict=True)
+        short = {
+            "uids": np.array([_uid(patient) for patient in patients], np.int64),
+            "keys": _text(keys),
+            "patient_ids": _text(patients),
+            "pixel_spacing_mm": np.array(spacings, np.float64),
+        }
+        prefix = self.group.name.lstrip("/")
+        checksums = {f"{prefix}/{name}": column.digest.hexdigest() for name, column in self.columns.items()}
+        for name, values in short.items():
+            dtype = (
+                h5py.string_dtype("utf-8", values.dtype.itemsize)
+                if values.dtype.kind == "S"
+                else values.dtype
+            )
+            self.group.create_dataset(name, data=values, dtype=dtype)
+            checksums[f"{prefix}/{name}"] = hashlib.sha256(values).hexdigest()
+        return checksums
+
+
+class _Writer:
+    """The file being written, and what must hold across its splits."""
+
+    def __init__(self, path: Path, part: Path, image_type: ImageType) -> None:
+        self.path, self.image_type = path, image_type
+        self.splits: dict[str, _Split] = {}
+        self.shape: tuple[int, ...] | None = None  # (K, H, W) of every slice
+        self.keys: set[str] = set()
+        self.split_of: dict[str, str] = {}
+        with _disk_errors_named(path):
+            self.file = h5py.File(part, "x")
+
+    def append(self, split: str, case: AnnotatedSlice) -> None:
+        """Check one slice against those before it, and write it."""
+        self.shape = self.shape or case.masks.shape
+        if case.masks.shape != self.shape:
+            raise DataFormatError(
+                f"{self.path}: slice {case.key!r} has masks (K, H, W) = {case.masks.shape}, "
+                f"but all slices of a file must share the first one's {self.shape}"
+            )
+        if case.key in self.keys:
+            raise DataFormatError(f"{self.path}: two slices have the key {case.key!r}; keys must be unique")
+        home = self.split_of.setdefault(case.patient, split)
+        if home != split:
+            raise DataFormatError(
+                f"{self.path}: patient {case.patient!r} is in split {home!r} and in {split!r}; "
+                "a patient belongs to one split"
+            )
+        self.keys.add(case.key)
+        image, labels = self._stored(case), np.moveaxis(case.masks, 0, -1).astype(np.uint8, order="C")
+        with _disk_errors_named(self.path):
+            if split not in self.splits:
+                self.splits[split] = _Split(self.file.create_group(split), image, labels)
+            target = self.splits[split]
+            target.columns["images"].append(image)
+            target.columns["labels"].append(labels)
+        nan = float("nan")
+        target.cases.append((case.key, case.patient, case.spacing_mm or (nan, nan)))
+
+    def finish(self, attributes: Mapping[str, Attribute]) -> None:
+        """Write the short columns, the attributes and the checksums."""
+        if not self.splits:
+            raise DataFormatError(f"{self.path}: there are no slices to write; at least one is needed")
+        with _disk_errors_named(self.path):
+            checksums = {"attributes": attributes_digest(attributes)}
+            for split in self.splits.values():
+                checksums |= split.finish()
+            self.file.attrs.update(attributes)
+            self.file.attrs[FORMAT] = FORMAT_VERSION
+            self.file.attrs[CHECKSUMS] = json.dumps(checksums)
+
+    def close(self) -> None:
+        with _disk_errors_named(self.path):
+            self.file.close()
+
+    def _stored(self, case: AnnotatedSlice) -> ImageArray:
+        if self.image_type == "float32":
+            return case.image
+        levels = np.rint(case.image * 255).astype(np.uint8)
+        if not np.array_equal(intensity(levels), case.image):
+            raise DataFormatError(
+                f"{self.path}: image {case.key!r} has intensities that are not k / 255 and would change as uint8; "
+                "write it as float32"
+            )
+        return levels
+
+
+def _uid(patient: str) -> int:
+    """A number for a patient that is the same in every process, unlike Python's ``hash``."""
+    return int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8], "little", signed=True)
+
+
+def _text(values: Iterable[str]) -> NDArray[np.bytes_]:
+    """Text as fixed-length UTF-8, which old readers and a checksum can deal with."""
+    return np.array([value.encode() for value in values], np.bytes_)

@@ -1,0 +1,183 @@
+"""What a data set of annotated slices looks like, and the one door to open one.
+
+``N`` slices of ``H, W`` pixels with ``K`` experts each.  Torch-free, and h5py is loaded only when a file is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import ConfigError, DataFormatError
+from training.records import AnnotatedSlice, BoolArray, FloatArray
+
+ImageArray = NDArray[np.uint8] | NDArray[np.float32]
+Attribute = str | int | float
+
+
+def white_level(dtype: np.dtype[np.generic]) -> float:
+    """The stored value that means intensity 1: 255 for uint8, 1 for float32.
+
+    The only definition of intensity in the program: ``intensity = float32(stored) / white_level``.  It holds on a
+    device as well as here, since float32 division is exactly rounded on both.
+    """
+    if dtype == np.uint8:
+        return 255.0
+    if dtype == np.float32:
+        return 1.0
+    raise DataFormatError(f"images in memory must be uint8 or float32, got {dtype}")
+
+
+def intensity(images: ImageArray) -> FloatArray:
+    """Stored images of any shape as float32 intensities in [0, 1]."""
+    return np.divide(images, np.float32(white_level(images.dtype)), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class SliceArrays:
+    """A whole split in memory, for training.
+
+    Parameters
+    ----------
+    images : (N, H, W) uint8 in 0..255 or float32 in [0, 1]; `white_level` turns both into intensities
+    masks : (N, K, H, W) bool
+
+    Raises
+    ------
+    DataFormatError
+        On other types, or shapes that do not fit together.
+    """
+
+    images: ImageArray
+    masks: BoolArray
+
+    def __post_init__(self) -> None:
+        white_level(self.images.dtype)
+        if self.images.ndim != 3 or self.masks.ndim != 4 or self.masks.dtype != np.bool_:
+            raise DataFormatError(
+                f"slice arrays: images must be (N, H, W) and masks (N, K, H, W) bool, "
+                f"got {self.images.shape} and {self.masks.shape} {self.masks.dtype}"
+            )
+        if self.masks.shape[:1] + self.masks.shape[2:] != self.images.shape:
+            raise DataFormatError(
+                f"slice arrays: masks {self.masks.shape} do not belong to images {self.images.shape}"
+            )
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+
+class SliceDataset(Protocol):
+    """The slices of one split, read one by one when they are asked for.
+
+    Attributes
+    ----------
+    keys, patients : N strings each, in the order of the slices
+    """
+
+    keys: tuple[str, ...]
+    patients: tuple[str, ...]
+
+    def __getitem__(self, index: int) -> AnnotatedSlice:
+        """Read one slice, 0 <= index < N; IndexError otherwise, which is what ends a ``for`` loop."""
+
+    def arrays(self) -> SliceArrays:
+        """Read the whole split at once."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[AnnotatedSlice]:
+        return (self[index] for index in range(len(self)))
+
+
+class Dataset(Protocol):
+    """A file of annotated slices in one or more splits.
+
+    Attributes
+    ----------
+    path : where it lies
+    splits : the splits by name, at least one, none of them empty
+    n_experts : K, the same for all slices
+    attributes : what the file says about itself (source, licence, how it was made)
+    """
+
+    path: Path
+    splits: Mapping[str, SliceDataset]
+    n_experts: int
+    attributes: Mapping[str, Attribute]
+
+    def close(self) -> None:
+        """Let go of the file; its splits cannot be read afterwards."""
+
+    def verify(self) -> int:
+        """Read everything and compare with the recorded checksums.
+
+        Returns
+        -------
+        How many arrays were compared; 0 where the file records no checksums.
+
+        Raises
+        ------
+        DataFormatError
+            Naming the first array that is not what was written.
+        """
+
+    def case(self, split: str, index: int) -> AnnotatedSlice:
+        """One slice, asked for by a user: an unknown split or index is a ConfigError that says what there is."""
+        if split not in self.splits:
+            raise ConfigError(f"{self.path}: no split {split!r}; choose one of: {', '.join(self.splits)}")
+        count = len(self.splits[split])
+        if not 0 <= index < count:
+            raise ConfigError(
+                f"{self.path}: no slice {index} in split {split!r}; it has {count}, so 0 to {count - 1}"
+            )
+        return self.splits[split][index]
+
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of the file itself, the name that results and model cards give it."""
+        with self.path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+
+def open_dataset(path: str | Path) -> Dataset:
+    """Open annotated slices, whatever they are stored in: the content decides, not the file's name.
+
+    Raises
+    ------
+    DataFormatError
+        If there is no such file, or it is damaged, unsafe or of a kind that cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataFormatError(f"{path}: is a folder; give an HDF5 file in PHiSeg's layout")
+    if not path.is_file():
+        raise DataFormatError(f"{path}: no such file; give an HDF5 file in PHiSeg's layout")
+    from training.data.hdf5 import Hdf5Dataset, is_hdf5
+
+    if is_hdf5(path):
+        return Hdf5Dataset(path)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(8)
+    except OSError as error:
+        raise DataFormatError(f"{path}: cannot be read: {error.strerror}") from error
+    raise DataFormatError(
+        f"{path}: not an HDF5 file (it starts with {head!r}, HDF5 with {HDF5_SIGNATURE!r}); "
+        "give an HDF5 file in PHiSeg's layout"
+    )
+
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"

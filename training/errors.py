@@ -1,0 +1,34 @@
+"""The errors that this program raises on purpose.
+
+::
+
+    AmbisegError
+    ├── DataFormatError    a data file is not what it should be
+    ├── ConfigError        a setting, name or argument is not possible
+    ├── CheckpointError    a model or checkpoint cannot be read or resumed
+    └── DeviceError        the asked-for device is not there, or gave up
+
+Each message is one line that says what is wrong, which value, and what would
+work.  The command line prints it and exits with 2; the viewer shows it as a
+notification.  Anything else that is raised is a bug of ours.
+"""
+
+
+class AmbisegError(Exception):
+    """Base of all errors meant for the user's eyes."""
+
+
+class DataFormatError(AmbisegError):
+    """A data file or array has another layout, shape, type or range than it should."""
+
+
+class ConfigError(AmbisegError):
+    """A name, setting or combination of settings that cannot work."""
+
+
+class CheckpointError(AmbisegError):
+    """A model file or checkpoint that is missing, damaged or of another network."""
+
+
+class DeviceError(AmbisegError):
+    """A device that was asked for by name and cannot be used."""

@@ -1,0 +1,119 @@
+"""One training run: a folder locked by one process, opening with a manifest of what is done in it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from training.atomic import write_bytes
+from training.config import Config
+from training.data.dataset import open_dataset
+from training.device import pick_device
+from training.errors import CheckpointError, ConfigError, DataFormatError
+from training.fit.batches import Batches
+from training.fit.loop import Progress, fit_model
+from training.model_card import newest_checkpoint
+
+PACKAGES = ("napari-ambiseg", "torch", "numpy", "h5py", "safetensors")
+TRAIN_SPLIT = "train"
+
+
+def train_run(
+    config: Config,
+    data: Sequence[Path],
+    run_dir: Path,
+    device: str = "auto",
+    *,
+    must_resume: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Progress]:
+    """Train on the train splits of some files, from where the run's folder stands.
+
+    Parameters
+    ----------
+    config : what to train
+    data : files of annotated slices
+    run_dir : gets ``manifest.json``, ``log.jsonl`` and ``checkpoints/``
+    device : "auto", "cpu", "cuda" or "cuda:N"
+    must_resume : insist that there is a checkpoint to go on from
+    should_stop : asked after every step; on True a checkpoint is written and the run ends
+
+    Yields
+    ------
+    Progress, every ``fit.log_every`` steps
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be written or another process trains in it, or the loss is no longer finite.
+    CheckpointError
+        If there is nothing to resume, or it was made with other settings.
+    DataFormatError
+        If a file cannot be read or has no train split.
+    DeviceError
+        If the device is not there.
+    """
+    where = pick_device(device)
+    if must_resume and newest_checkpoint(run_dir) is None:
+        raise CheckpointError(f"nothing to resume in {run_dir}; leave out --resume to start there")
+    sources, hashes = [], {}
+    for path in data:
+        with open_dataset(path) as dataset:
+            if TRAIN_SPLIT not in dataset.splits:
+                raise DataFormatError(f"{path}: no split 'train' to train on; it has {', '.join(dataset.splits)}")
+            sources.append(dataset.splits[TRAIN_SPLIT].arrays())
+            hashes[str(path)] = dataset.sha256()
+    batches = Batches(sources, config.image_size, config.fit.batch_size, config.fit.seed)
+    with _locked(run_dir):
+        versions = {package: version(package) for package in PACKAGES} | {"python": platform.python_version()}
+        _write_manifest(run_dir, config, hashes, str(where), versions)
+        described = tuple(f"{Path(path).name} sha256:{digest}" for path, digest in hashes.items())
+        yield from fit_model(
+            config,
+            batches,
+            run_dir,
+            where,
+            training_data=described,
+            made_with=versions,
+            should_stop=should_stop,
+        )
+
+
+@contextmanager
+def _locked(run_dir: Path) -> Iterator[None]:
+    lock = FileLock(run_dir / ".lock", timeout=0)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(f"another process is training in {run_dir}; wait for it or use another folder") from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot train in {run_dir}: {error.strerror}; choose a folder that can be written"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _write_manifest(
+    run_dir: Path, config: Config, data: Mapping[str, str], device: str, versions: Mapping[str, str]
+) -> None:
+    """``manifest.json``: arguments, resolved configuration, data hashes, versions, device."""
+    manifest = {
+        "arguments": sys.argv[1:],
+        "config": config.model_dump(mode="json"),
+        "data_sha256": dict(data),
+        "device": device,
+        "platform": platform.platform(),
+        "made_with": dict(versions),
+    }
+    write_bytes(run_dir / "manifest.json", json.dumps(manifest, indent=2).encode())

@@ -1,0 +1,117 @@
+"""The parts of the paper's U-Net (Sec. 3.2 and 8.3): residual block, attention, resampling, time embedding.
+
+Shapes: ``B`` batch, ``C`` channels, ``H, W`` pixels, ``E`` size of the time embedding.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+GROUPS = 32
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """GroupNorm with the paper's 32 groups, or one channel per group where 32 does not divide the channels.
+
+    The second case only serves networks smaller than the paper's.
+    """
+    return nn.GroupNorm(GROUPS if channels % GROUPS == 0 else channels, channels, eps=1e-5)
+
+
+def zero_init(layer: nn.Conv2d) -> nn.Conv2d:
+    """Start a residual branch, or the network's output, at zero."""
+    nn.init.zeros_(layer.weight)
+    assert layer.bias is not None  # noqa: S101 -- for the type checker: every convolution here has a bias
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class TimeEmbedding(nn.Module):
+    """Diffusion time (B,) in [0, 1] to an embedding (B, E).
+
+    Cosines then sines of ``t`` at frequencies ``10^(-k / half)``, k = 0 .. half - 1, through a two-layer MLP.
+    The slowest period is 10 because ``t`` itself lies in [0, 1].
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, features: int, embedding: int) -> None:
+        super().__init__()
+        half = features // 2
+        steps = torch.arange(half, dtype=torch.float64) / half
+        self.register_buffer("frequencies", (10.0**-steps).float(), persistent=False)
+        self.mlp = nn.Sequential(nn.Linear(features, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+
+    def forward(self, t: Tensor) -> Tensor:
+        angles = t[:, None] * self.frequencies
+        embedding: Tensor = self.mlp(torch.cat([angles.cos(), angles.sin()], dim=-1))
+        return embedding
+
+
+class ResBlock(nn.Module):
+    """Norm, SiLU, conv; add the projected time embedding; norm, SiLU, conv from zero; residual.
+
+    ``(B, C_in, H, W), (B or 1, E) -> (B, C_out, H, W)``.
+    """
+
+    def __init__(self, c_in: int, c_out: int, embedding: int) -> None:
+        super().__init__()
+        self.norm1 = group_norm(c_in)
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.time = nn.Linear(embedding, c_out)
+        self.norm2 = group_norm(c_out)
+        self.conv2 = zero_init(nn.Conv2d(c_out, c_out, 3, padding=1))
+        self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        h: Tensor = self.conv1(F.silu(self.norm1(x)))
+        h = h + self.time(F.silu(embedding))[:, :, None, None]
+        h = self.conv2(F.silu(self.norm2(h)))
+        residual: Tensor = self.skip(x) + h
+        return residual
+
+
+class SelfAttention(nn.Module):
+    """Every pixel attends to every pixel: (B, C, H, W) -> (B, C, H, W), residual, projection from zero.
+
+    The channels of ``qkv`` are ordered head by head (q, k, v of head 1, then of head 2, ...), as in the
+    authors' code, so that a network of several heads has their weight layout.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = group_norm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.project = zero_init(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        qkv: Tensor = self.qkv(self.norm(x))
+        q, k, v = qkv.reshape(b, self.heads, 3 * c // self.heads, h * w).transpose(2, 3).chunk(3, dim=-1)
+        attended = F.scaled_dot_product_attention(q, k, v, scale=1 / math.sqrt(c / self.heads))
+        out: Tensor = x + self.project(attended.transpose(2, 3).reshape(b, c, h, w))
+        return out
+
+
+class Downsample(nn.Conv2d):
+    """Halve the resolution: 3x3 convolution of stride 2, (B, C, H, W) -> (B, C, H / 2, W / 2)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 3, stride=2, padding=1)
+
+
+class Upsample(nn.Module):
+    """Double the resolution: nearest neighbour, then a 3x3 convolution, (B, C, H, W) -> (B, C, 2 H, 2 W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        up: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return up

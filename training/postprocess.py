@@ -1,0 +1,131 @@
+"""What may be done to drawn masks before they are looked at or scored.  Torch-free.
+
+Every function takes a whole set (N, H, W), returns a new one and leaves its input as it is.  They are meant
+for drawn masks, never for the experts'.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from training.errors import ConfigError, DataFormatError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from training.records import BoolArray
+
+# Neighbours within one mask only, so that a stack is labelled in one call, no object runs through two.
+# Objects hold together by edges and corners, holes by edges alone: with corners for both, the background
+# would leak through a ring that is closed by corners.
+_EDGES_AND_CORNERS = np.zeros((3, 3, 3), bool)
+_EDGES_AND_CORNERS[1] = True
+_EDGES = np.zeros((3, 3, 3), bool)
+_EDGES[1] = ndimage.generate_binary_structure(2, 1)
+
+
+def _require_mask_set(masks: BoolArray) -> None:
+    if masks.dtype != np.bool_ or masks.ndim != 3 or masks.size == 0:
+        raise DataFormatError(
+            f"post-processing: expected a bool array of shape (N >= 1, H, W), got {masks.dtype} {masks.shape}"
+        )
+
+
+def threshold(x0_hat: NDArray[np.floating], tau: float = 0.0) -> BoolArray:
+    """Masks from the predicted clean masks: foreground where ``x0_hat > tau``.
+
+    Parameters
+    ----------
+    x0_hat : (N, H, W) float in [-1, 1]
+    tau : in [-1, 1]; 0 is half-way between background and foreground
+
+    Raises
+    ------
+    ConfigError
+        If ``tau`` lies outside [-1, 1].
+    """
+    if not -1 <= tau <= 1:
+        raise ConfigError(f"threshold {tau} is impossible; x0_hat lies in [-1, 1], and so must it")
+    return x0_hat > tau
+
+
+def relative_area(masks: BoolArray, r: float) -> BoolArray:
+    """Empty the masks that are small beside the largest one of their set (Eqs. 9-10).
+
+    A mask survives if and only if area >= r * max area.  (Eq. 10 keeps a mask of exactly that area; the code
+    that the paper's authors released empties it.)
+
+    Parameters
+    ----------
+    masks : (N, H, W) bool, all samples of one image
+    r : in [0, 1]; 0 changes nothing, 1 keeps only the largest masks
+
+    Returns
+    -------
+    (N, H, W) bool, a new array
+
+    Raises
+    ------
+    ConfigError
+        If ``r`` lies outside [0, 1].
+    DataFormatError
+        On an empty set, or another dtype or dimension.
+    """
+    _require_mask_set(masks)
+    if not 0 <= r <= 1:
+        raise ConfigError(f"relative area {r} is impossible; choose a value in [0, 1]")
+    area = masks.sum(axis=(1, 2))
+    kept = masks.copy()
+    # The quotient, not the product: 7 / 100 >= 0.07 holds in floating point, 7 >= 0.07 * 100 does not.
+    kept[area / max(int(area.max()), 1) < r] = False
+    return kept
+
+
+def remove_small_objects(masks: BoolArray, min_pixels: int) -> BoolArray:
+    """Remove, from each mask by itself, the connected objects of fewer than ``min_pixels`` pixels.
+
+    Parameters
+    ----------
+    masks : (N, H, W) bool; pixels that touch by an edge or a corner belong to one object
+    min_pixels : size of the smallest object that stays; 0 and 1 change nothing
+
+    Raises
+    ------
+    ConfigError
+        If ``min_pixels`` is negative.
+    DataFormatError
+        On an empty set, or another dtype or dimension.
+    """
+    _require_mask_set(masks)
+    if min_pixels < 0:
+        raise ConfigError(f"smallest object of {min_pixels} pixels is impossible; choose 0 or more")
+    labels, _ = ndimage.label(masks, _EDGES_AND_CORNERS)
+    stays = np.bincount(labels.ravel()) >= min_pixels
+    stays[0] = False  # label 0 is the background
+    kept: BoolArray = stays[labels]
+    return kept
+
+
+def fill_holes(masks: BoolArray) -> BoolArray:
+    """Fill, in each mask by itself, the background that the mask encloses.
+
+    Parameters
+    ----------
+    masks : (N, H, W) bool; a hole is background with no way out to the border over pixel edges
+
+    Raises
+    ------
+    DataFormatError
+        On an empty set, or another dtype or dimension.
+    """
+    _require_mask_set(masks)
+    labels, n_labels = ndimage.label(~masks, _EDGES)
+    is_hole = np.ones(n_labels + 1, bool)
+    for border in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
+        is_hole[border] = False
+    is_hole[0] = False  # label 0 is the mask itself
+    filled: BoolArray = masks | is_hole[labels]
+    return filled

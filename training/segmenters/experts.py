@@ -1,0 +1,65 @@
+"""The references that every model is read against: the experts themselves, and predicting nothing.  Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training import rng
+from training.errors import ConfigError
+from training.records import AnnotatedSlice, BoolArray, FloatArray, SampleSet
+
+
+@dataclass(frozen=True, eq=False)
+class ExpertsOracle:
+    """Draws, with replacement, from the masks that the case's own experts drew.
+
+    No model can do better on these annotations: its GED is 0 but for the finite number of samples.
+    """
+
+    masks: BoolArray | None = None
+
+    name = "experts"
+
+    def given(self, case: AnnotatedSlice) -> ExpertsOracle:
+        """The oracle that knows this case's annotations."""
+        return ExpertsOracle(case.masks)
+
+    def draw(self, image: FloatArray, n: int, seed: int) -> SampleSet:  # noqa: ARG002 -- part of the interface
+        """Draw ``n`` of the experts' masks; see `SegmentationSampler.draw`.
+
+        Raises
+        ------
+        ConfigError
+            If it was not `given` a case, or n < 1.
+        """
+        require_samples(n)
+        if self.masks is None:
+            raise ConfigError("the reference 'experts' draws from annotations; give it a case that has them")
+        experts = [
+            int(rng.generator(seed, rng.Purpose.EXPERT_ORACLE, id_=i).integers(len(self.masks))) for i in range(n)
+        ]
+        return SampleSet(self.masks[experts], seed, {"model": self.name})
+
+
+@dataclass(frozen=True)
+class AlwaysEmpty:
+    """Says "no lesion" every time: the score that a model must beat."""
+
+    name = "empty"
+
+    def given(self, case: AnnotatedSlice) -> AlwaysEmpty:  # noqa: ARG002 -- part of the interface
+        """Itself: it needs no annotations."""
+        return self
+
+    def draw(self, image: FloatArray, n: int, seed: int) -> SampleSet:
+        """``n`` empty masks of the image's shape; see `SegmentationSampler.draw`."""
+        require_samples(n)
+        return SampleSet(np.zeros((n, *image.shape), bool), seed, {"model": self.name})
+
+
+def require_samples(n: int) -> None:
+    """Refuse to draw fewer than one sample."""
+    if n < 1:
+        raise ConfigError(f"at least 1 sample must be drawn, got {n}")

@@ -1,0 +1,48 @@
+"""What anything that draws masks for an image looks like.  Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+from training.records import AnnotatedSlice, FloatArray, SampleSet, Step
+
+
+@runtime_checkable
+class SegmentationSampler(Protocol):
+    """A segmenter: draws plausible masks for an image.
+
+    The diffusion model, the baselines and the references (the experts' oracle, always-empty) are all of this
+    kind, so that evaluation and the viewer treat them alike.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the user calls it: a shipped name or a checkpoint's path."""
+
+    def given(self, case: AnnotatedSlice) -> SegmentationSampler:
+        """The segmenter for this case.
+
+        Models need only the image and return themselves; the experts' oracle needs the annotations too.
+        """
+
+    def draw(self, image: FloatArray, n: int, seed: int) -> SampleSet:
+        """Draw ``n`` masks for one image of shape (H, W), float32 in [0, 1].
+
+        Sample ``i`` depends on (image, ``seed``, ``i``) alone.
+        """
+
+
+@runtime_checkable
+class StepwiseSampler(SegmentationSampler, Protocol):
+    """A segmenter that draws in steps which can be watched."""
+
+    @property
+    def n_steps(self) -> int:
+        """Network calls per sample; a walk has one state more."""
+
+    def walk(self, image: FloatArray, n: int, seed: int) -> Iterator[Step]:
+        """Yield ``n_steps + 1`` states, lazily; the last one holds the masks that `draw` returns.
+
+        Stopping is just not asking for the next one.
+        """

@@ -1,0 +1,41 @@
+"""Ctrl-C and SIGTERM as a polite request: finish the step, write the checkpoint, then go."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Set by the first signal; a second one of the same kind ends the process as usual."""
+
+    def __init__(self) -> None:
+        self._signal: int | None = None
+
+    def is_set(self) -> bool:
+        """Whether someone asked to stop."""
+        return self._signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """The shell's convention: 128 + signal number; 0 if nobody asked."""
+        return 0 if self._signal is None else 128 + self._signal
+
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        """Signal handler."""
+        self._signal = number
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Within the block, SIGINT and SIGTERM only set the request."""
+    request = StopRequest()
+    before = {number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
