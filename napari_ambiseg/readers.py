@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from napari_ambiseg.layers import LayerData
+Reader = Callable[[str | Sequence[str]], list[tuple[Any, ...]]]
 
-Reader = Callable[[str | Sequence[str]], "list[LayerData]"]
+_NO_LAYERS: list[tuple[Any, ...]] = [(None,)]  # napari's word for "read, and there is nothing to show"
 
 
 def read_hdf5(path: str | Sequence[str]) -> Reader | None:
@@ -23,11 +22,19 @@ def read_hdf5(path: str | Sequence[str]) -> Reader | None:
     return _first_case
 
 
-def _first_case(path: str | Sequence[str]) -> list[LayerData]:
+def _first_case(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
     """The first case of the file's first split; the case browser, where it is open, takes over the rest."""
     import training
     from napari_ambiseg.layers import Origin, case_layers
+    from training.errors import AmbisegError
 
     source = str(path)
-    split, cases = next(iter(training.open_dataset(source).splits.items()))
-    return case_layers(cases[0], Origin(source, split, 0))
+    try:
+        with training.open_dataset(source) as dataset:
+            split, cases = next(iter(dataset.splits.items()))
+            return list(case_layers(cases[0], Origin(source, split, 0)))
+    except AmbisegError as error:
+        from napari.utils.notifications import show_error
+
+        show_error(str(error))  # raised, it would become a traceback in the window
+        return _NO_LAYERS

@@ -61,6 +61,9 @@ class DemoSet:
         """The one split by its name."""
         return {_SPLIT: PhantomCases()}
 
+    def close(self) -> None:
+        """Nothing to let go of; a file has something."""
+
 
 def demo_cases() -> list[LayerData]:
     """npe2 sample data: the first demo case; the case browser, where it is open, lists the others."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,17 @@ class Cases(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> AnnotatedSlice: ...
+
+
+class CaseSet(Protocol):
+    """An opened file, or the demo set; `training.data.dataset.Dataset` is of this kind."""
+
+    @property
+    def splits(self) -> Mapping[str, Cases]:
+        """At least one split, by name."""
+
+    def close(self) -> None:
+        """Let go of the file."""
 
 
 @dataclass(frozen=True)

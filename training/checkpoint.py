@@ -74,11 +74,16 @@ def load_training_state(path: Path, model: nn.Module, optimizer: torch.optim.Opt
     tensors, card = load_weights(path)
     load_model(model, tensors, path)
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = dict(model.named_parameters())
     for name, index in _parameter_indices(model).items():
         prefixes = {key: f"{OPTIMIZER}{key}.{name}" for key in ("step", "exp_avg", "exp_avg_sq")}
         if missing := [tensor for tensor in prefixes.values() if tensor not in tensors]:
             raise CheckpointError(f"{path} cannot be resumed: it has no {missing[0]!r}; take a run's own checkpoint")
         state[index] = {key: tensors[tensor] for key, tensor in prefixes.items()}
+        # The fused optimizer walks memory, not indices: moments must lie as their weights do.
+        like = parameters[name]
+        for key in ("exp_avg", "exp_avg_sq"):
+            state[index][key] = torch.empty_like(like).copy_(state[index][key])
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
     return card

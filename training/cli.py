@@ -157,7 +157,8 @@ def sample(
     write_samples(out, case, drawn, seen)
     empty = int((~drawn.masks.any(axis=(1, 2))).sum())
     _say(
-        f"{out}: {samples} masks for {case.key}, {empty} of them empty; {case.n_found} of {case.n_experts} experts drew one"
+        f"{out}: {samples} masks for {case.key}, {empty} of them empty; "
+        f"{case.n_found} of {case.n_experts} experts drew one"
     )
 
 
@@ -261,7 +262,8 @@ def _print_tree(facts: Mapping[str, object], indent: str) -> None:
 
 def _print_scores(summary: Mapping[str, Any]) -> None:
     _say(
-        f"{summary['segmenter']}: {summary['cases']} cases of {summary['patients']} patients; mean [95 % interval over patients]"
+        f"{summary['segmenter']}: {summary['cases']} cases of {summary['patients']} patients; "
+        "mean [95 % interval over patients]"
     )
     for n, variants in summary["scores"].items():
         for variant, scores in variants.items():

@@ -31,6 +31,7 @@ class NetworkConfig(_Section):
     res_blocks: tuple[Positive, ...] = (1, 2, 3, 4)
     middle_blocks: Positive = 4
     heads: Positive = 1
+    groups: Positive = 32
     patch: Positive = 1
 
     @model_validator(mode="after")
@@ -40,6 +41,8 @@ class NetworkConfig(_Section):
                 f"network.multipliers has {len(self.multipliers)} levels and network.res_blocks has "
                 f"{len(self.res_blocks)}; give one number per level in both"
             )
+        if self.base_channels % self.groups:
+            raise ValueError(f"network.groups = {self.groups} must divide network.base_channels = {self.base_channels}")
         bottom = self.base_channels * self.multipliers[-1]
         if bottom % self.heads:
             raise ValueError(f"network.heads = {self.heads} must divide the {bottom} channels of the lowest level")
@@ -127,6 +130,7 @@ def _preset_table() -> dict[str, Config]:
         multipliers=(1, 2, 4),
         res_blocks=(1, 2, 2),
         middle_blocks=2,
+        groups=8,
         patch=2,
     )
     presets = [
@@ -153,6 +157,7 @@ def _preset_table() -> dict[str, Config]:
                 multipliers=(1, 2),
                 res_blocks=(1, 1),
                 middle_blocks=1,
+                groups=4,
                 patch=2,
             ),
             diffusion=DiffusionConfig(prediction="v", weighting="snr+1", log_snr_limit=15.0),

@@ -1,7 +1,7 @@
 """What is refused in an HDF5 file before any of its data is read.
 
-HDF5 can point outside the file (external links and storage, virtual data sets) and declare terabytes in a kilobyte.
-A file of annotated slices needs none of that, so a file that holds any of it, anywhere, is refused by name.
+HDF5 can point outside the file (external links and storage, virtual data sets) and declare terabytes in a
+kilobyte.  A file of annotated slices needs none of that, so one that holds any of it, anywhere, is refused by name.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import h5py
 
 from training.errors import DataFormatError
 
-# All that h5py raises for damaged content: libhdf5's errors, and its own when what it reads makes no sense.
-READ_ERRORS = (OSError, LookupError, RuntimeError, ValueError, TypeError, OverflowError, MemoryError)
+# All that h5py raises for damaged content and a full disk: libhdf5's errors, and its own for what makes no sense.
+HDF5_ERRORS = (OSError, LookupError, RuntimeError, ValueError, TypeError, OverflowError, MemoryError)
 
 MAX_OBJECTS = 10_000
 FREE_BYTES = 64 * 2**20
@@ -28,19 +28,24 @@ def damage_named(path: Path, what: str) -> Iterator[None]:
     """Turn what h5py raises inside the block, which should only read, into one line for the user."""
     try:
         yield
-    except READ_ERRORS as error:
+    except HDF5_ERRORS as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataFormatError(
-            f"{path}: {what} cannot be read ({reason}); the file is damaged, incomplete or still being written, "
-            "so copy or make it again"
+            f"{path}: {what} cannot be read ({reason}); the file is damaged or incomplete, copy or make it again"
         ) from error
+
+
+def names_in(group: h5py.Group) -> str:
+    """What a group holds, for a message."""
+    names = [repr(name) for name in group]
+    return ", ".join(names[:8] + ["..."] * (len(names) > 8)) or "nothing"
 
 
 def refuse_unsafe(file: h5py.File, path: Path) -> None:
     """Refuse links, storage outside the file, and arrays that declare far more than is stored.
 
-    An array counts with what reading it would take: its shape or one of its chunks, whichever is larger.  Above
-    `FREE_BYTES` in all, the declared bytes may be `MAX_RATIO` times the stored ones, array by array and in sum.
+    An array counts with what reading it would take: its shape or one of its chunks, whichever is larger.
+    Above `FREE_BYTES`, the declared bytes may be `MAX_RATIO` times the stored ones, array by array and in sum.
 
     Raises
     ------
@@ -58,8 +63,8 @@ def refuse_unsafe(file: h5py.File, path: Path) -> None:
         for total, backed, what in ((declared, stored, "it"), (sum_declared, sum_stored, "all up to it")):
             if total > FREE_BYTES and total > MAX_RATIO * backed:
                 raise DataFormatError(
-                    f"{path}: data set {name!r} is refused: {what} would take {total:,} bytes in memory, of which "
-                    f"only {backed:,} are stored (at most {MAX_RATIO}:1 is read)"
+                    f"{path}: data set {name!r} is refused: {what} would take {total:,} bytes in memory, "
+                    f"but only {backed:,} are stored; at most {MAX_RATIO} to 1 is read"
                 )
 
 
@@ -77,19 +82,19 @@ def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.Dataset]]
                     f"{path}: {name!r} is an external link to {link.filename!r} and is refused; "
                     "copy the data into this file"
                 )
-            if not isinstance(link, h5py.HardLink):
+            if isinstance(link, h5py.SoftLink):
                 raise DataFormatError(
-                    f"{path}: {name!r} is a soft link to {link.path!r} and is refused; copy the data to its place"
+                    f"{path}: {name!r} is a soft link to {link.path!r} and is refused; put the data in its place"
                 )
+            if not isinstance(link, h5py.HardLink):
+                raise DataFormatError(f"{path}: {name!r} leads nowhere; the file is damaged, copy or make it again")
             item = group[child]
             address = h5py.h5o.get_info(item.id).addr
             if address in seen:
                 continue
             seen.add(address)
             if len(seen) > MAX_OBJECTS:
-                raise DataFormatError(
-                    f"{path}: more than {MAX_OBJECTS} objects; a file of slices has a few dozen"
-                )
+                raise DataFormatError(f"{path}: more than {MAX_OBJECTS} objects; a file of slices has a few dozen")
             if isinstance(item, h5py.Group):
                 groups.append((f"{name}/", item))
             elif isinstance(item, h5py.Dataset):
@@ -99,9 +104,7 @@ def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.Dataset]]
 def _refuse_outside(dataset: h5py.Dataset, name: str, path: Path) -> None:
     plan = dataset.id.get_create_plist()
     if plan.get_layout() == h5py.h5d.VIRTUAL:
-        raise DataFormatError(
-            f"{path}: data set {name!r} is virtual and is refused; copy the data into this file"
-        )
+        raise DataFormatError(f"{path}: data set {name!r} is virtual and is refused; copy the data into this file")
     if plan.get_layout() != h5py.h5d.CHUNKED and plan.get_external_count():
         raise DataFormatError(
             f"{path}: data set {name!r} has external storage in {dataset.external[0][0]!r} and is refused; "
@@ -113,4 +116,4 @@ def _declared_bytes(dataset: h5py.Dataset) -> int:
     if dataset.shape is None:
         return 0
     item = dataset.dtype.itemsize
-    return max(math.prod(dataset.shape) * item, math.prod(dataset.chunks or (0,)) * item)
+    return int(item * max(math.prod(dataset.shape), math.prod(dataset.chunks or (0,))))

@@ -26,8 +26,8 @@ __all__ = ["CHECKSUMS", "FORMAT", "FORMAT_VERSION", "SPLITS", "attributes_digest
 FORMAT = "ambiseg_format"
 FORMAT_VERSION = 1
 
-# One JSON attribute of the file rather than one attribute per array: a bit that flips in an array's *name* then
-# shows as a missing array, instead of as a file that happens to have no keys.
+# One JSON attribute of the file rather than one attribute per array: a bit that flips in an array's *name*
+# then shows as a missing array, instead of as a file that happens to have no keys.
 CHECKSUMS = "ambiseg_sha256"
 
 

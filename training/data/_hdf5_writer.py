@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data._hdf5_disk import QuietDisk, disk_errors_named, publish
 from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest
 from training.data.dataset import Attribute, ImageArray, intensity
 from training.errors import ConfigError, DataFormatError
@@ -34,25 +35,25 @@ def write_dataset(
 ) -> None:
     """Write slices to a new HDF5 file, or in place of an old one.
 
-    Slices are taken one by one, so that a data set larger than memory can be written.  The file appears under its
-    name only when it is complete and on the disk; until then, and after any error, an old file stays as it was.
-    The same slices always give the same bytes.
+    Slices are taken one by one, so that a data set larger than memory can be written.  The file appears under
+    its name only when it is complete and on the disk; until then, and after any error, an old file stays as it
+    was.  The same slices always give the same bytes.
 
     Parameters
     ----------
     path : the file; its folder must exist
     splits : slices for some of ``train``, ``val`` and ``test``; a split without slices is left out
     attributes : notes about the file, such as its source and licence
-    image_type : ``uint8`` is a quarter of the size and fits images whose every intensity is k / 255 for a whole k;
-        ``float32`` keeps any image exactly
+    image_type : ``float32`` keeps any image exactly; ``uint8`` is a quarter of the size and only for images whose
+        every intensity is k / 255 with a whole k
 
     Raises
     ------
     ConfigError
-        On an unknown split, a reserved or unstorable attribute, or a folder that is not there or not writable.
+        On an unknown split, a reserved attribute or one that is no text or number, or a missing folder.
     DataFormatError
-        If slices differ in size or number of experts, a key comes twice, a patient is in two splits, an image does
-        not fit ``image_type``, there is no slice at all, or the disk refuses.
+        If slices differ in size or number of experts, a key comes twice, a patient is in two splits, an image
+        does not fit ``image_type``, there is no slice at all, or the disk refuses.
     """
     path = Path(path)
     _check_request(path, splits, attributes)
@@ -63,7 +64,7 @@ def write_dataset(
                 for case in slices:
                     writer.append(split, case)
             writer.finish(attributes)
-        _publish(part, path)
+        publish(part, path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -79,34 +80,6 @@ def _check_request(path: Path, splits: Iterable[str], attributes: Mapping[str, A
             raise ConfigError(f"{path}: attribute {name!r} must be text or a number, got {value!r}")
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: the folder {path.parent} does not exist; make it or choose another")
-
-
-@contextlib.contextmanager
-def _disk_errors_named(path: Path) -> Iterator[None]:
-    """A full disk or a folder without permission, told in one line.
-
-    Only around our own writing: the slices come from a caller's iterator, whose errors are its own.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataFormatError(
-            f"{path}: cannot be written ({str(error).splitlines()[0]}); nothing was changed there"
-        ) from error
-
-
-def _publish(part: Path, path: Path) -> None:
-    """Give a complete file its name, so that a crash or power cut leaves the old file or the new one."""
-    with _disk_errors_named(path):
-        with part.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        part.replace(path)
-        if os.name == "posix":  # elsewhere a folder cannot be opened, and renaming is already durable
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
 
 
 class _Column:
@@ -129,7 +102,7 @@ class _Column:
             return
         block = np.stack(self.rows)
         self.rows.clear()
-        self.digest.update(block)
+        self.digest.update(block.data)
         first = self.array.shape[0]
         self.array.resize(first + len(block), axis=0)
         self.array[first:] = block
@@ -157,13 +130,8 @@ class _Split:
         prefix = self.group.name.lstrip("/")
         checksums = {f"{prefix}/{name}": column.digest.hexdigest() for name, column in self.columns.items()}
         for name, values in short.items():
-            dtype = (
-                h5py.string_dtype("utf-8", values.dtype.itemsize)
-                if values.dtype.kind == "S"
-                else values.dtype
-            )
-            self.group.create_dataset(name, data=values, dtype=dtype)
-            checksums[f"{prefix}/{name}"] = hashlib.sha256(values).hexdigest()
+            self.group.create_dataset(name, data=values)
+            checksums[f"{prefix}/{name}"] = hashlib.sha256(values.data).hexdigest()
         return checksums
 
 
@@ -176,8 +144,9 @@ class _Writer:
         self.shape: tuple[int, ...] | None = None  # (K, H, W) of every slice
         self.keys: set[str] = set()
         self.split_of: dict[str, str] = {}
-        with _disk_errors_named(path):
-            self.file = h5py.File(part, "x")
+        with disk_errors_named(path):
+            self.disk = QuietDisk(part)
+            self.file = h5py.File(self.disk, "w")
 
     def append(self, split: str, case: AnnotatedSlice) -> None:
         """Check one slice against those before it, and write it."""
@@ -197,30 +166,35 @@ class _Writer:
             )
         self.keys.add(case.key)
         image, labels = self._stored(case), np.moveaxis(case.masks, 0, -1).astype(np.uint8, order="C")
-        with _disk_errors_named(self.path):
+        with disk_errors_named(self.path):
             if split not in self.splits:
                 self.splits[split] = _Split(self.file.create_group(split), image, labels)
             target = self.splits[split]
             target.columns["images"].append(image)
             target.columns["labels"].append(labels)
+            self.disk.check()
         nan = float("nan")
         target.cases.append((case.key, case.patient, case.spacing_mm or (nan, nan)))
 
     def finish(self, attributes: Mapping[str, Attribute]) -> None:
-        """Write the short columns, the attributes and the checksums."""
+        """Write the short columns, the attributes and the checksums: the file is complete."""
         if not self.splits:
             raise DataFormatError(f"{self.path}: there are no slices to write; at least one is needed")
-        with _disk_errors_named(self.path):
+        with disk_errors_named(self.path):
             checksums = {"attributes": attributes_digest(attributes)}
             for split in self.splits.values():
                 checksums |= split.finish()
             self.file.attrs.update(attributes)
             self.file.attrs[FORMAT] = FORMAT_VERSION
             self.file.attrs[CHECKSUMS] = json.dumps(checksums)
+            self.file.close()
+            self.disk.check()
 
     def close(self) -> None:
-        with _disk_errors_named(self.path):
+        """Let go of the file, finished or not."""
+        with disk_errors_named(self.path):
             self.file.close()
+            self.disk.close()
 
     def _stored(self, case: AnnotatedSlice) -> ImageArray:
         if self.image_type == "float32":
@@ -228,8 +202,8 @@ class _Writer:
         levels = np.rint(case.image * 255).astype(np.uint8)
         if not np.array_equal(intensity(levels), case.image):
             raise DataFormatError(
-                f"{self.path}: image {case.key!r} has intensities that are not k / 255 and would change as uint8; "
-                "write it as float32"
+                f"{self.path}: image {case.key!r} has intensities that are not k / 255 and would change "
+                "as uint8; write it as float32"
             )
         return levels
 
@@ -241,4 +215,5 @@ def _uid(patient: str) -> int:
 
 def _text(values: Iterable[str]) -> NDArray[np.bytes_]:
     """Text as fixed-length UTF-8, which old readers and a checksum can deal with."""
-    return np.array([value.encode() for value in values], np.bytes_)
+    encoded = [value.encode() for value in values]
+    return np.array(encoded, h5py.string_dtype("utf-8", max(1, *map(len, encoded))))

@@ -1,6 +1,6 @@
 """What a data set of annotated slices looks like, and the one door to open one.
 
-``N`` slices of ``H, W`` pixels with ``K`` experts each.  Torch-free, and h5py is loaded only when a file is opened.
+``N`` slices of ``H, W`` pixels with ``K`` experts each.  Torch-free; h5py is loaded only when a file is opened.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Attribute = str | int | float
 def white_level(dtype: np.dtype[np.generic]) -> float:
     """The stored value that means intensity 1: 255 for uint8, 1 for float32.
 
-    The only definition of intensity in the program: ``intensity = float32(stored) / white_level``.  It holds on a
-    device as well as here, since float32 division is exactly rounded on both.
+    The only definition of intensity in the program: ``intensity = float32(stored) / white_level``.  Training
+    applies it on the device, where float32 division rounds as it does here.
     """
     if dtype == np.uint8:
         return 255.0
@@ -65,12 +65,10 @@ class SliceArrays:
                 f"got {self.images.shape} and {self.masks.shape} {self.masks.dtype}"
             )
         if self.masks.shape[:1] + self.masks.shape[2:] != self.images.shape:
-            raise DataFormatError(
-                f"slice arrays: masks {self.masks.shape} do not belong to images {self.images.shape}"
-            )
+            raise DataFormatError(f"slice arrays: masks {self.masks.shape} do not belong to images {self.images.shape}")
 
     def __len__(self) -> int:
-        return self.images.shape[0]
+        return len(self.images)
 
 
 class SliceDataset(Protocol):
@@ -130,14 +128,12 @@ class Dataset(Protocol):
         """
 
     def case(self, split: str, index: int) -> AnnotatedSlice:
-        """One slice, asked for by a user: an unknown split or index is a ConfigError that says what there is."""
+        """One slice that a user asked for; for an unknown split or index a ConfigError says what there is."""
         if split not in self.splits:
             raise ConfigError(f"{self.path}: no split {split!r}; choose one of: {', '.join(self.splits)}")
         count = len(self.splits[split])
         if not 0 <= index < count:
-            raise ConfigError(
-                f"{self.path}: no slice {index} in split {split!r}; it has {count}, so 0 to {count - 1}"
-            )
+            raise ConfigError(f"{self.path}: no slice {index} in split {split!r}; it has {count}, so 0 to {count - 1}")
         return self.splits[split][index]
 
     def sha256(self) -> str:
@@ -174,10 +170,4 @@ def open_dataset(path: str | Path) -> Dataset:
             head = stream.read(8)
     except OSError as error:
         raise DataFormatError(f"{path}: cannot be read: {error.strerror}") from error
-    raise DataFormatError(
-        f"{path}: not an HDF5 file (it starts with {head!r}, HDF5 with {HDF5_SIGNATURE!r}); "
-        "give an HDF5 file in PHiSeg's layout"
-    )
-
-
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+    raise DataFormatError(f"{path}: not an HDF5 file (it starts with {head!r}); give an HDF5 file in PHiSeg's layout")

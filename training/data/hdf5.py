@@ -1,35 +1,30 @@
 """Annotated slices in HDF5: PHiSeg's layout and its variants, read slice by slice.
 
-The layout stands in `_hdf5_layout`, what is refused for safety in `_hdf5_guard`, the writer in `_hdf5_writer`.
+The layout stands in `_hdf5_layout`, what is refused for safety in `_hdf5_guard`, one split in `_hdf5_split`, the
+writer in `_hdf5_writer`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from training.data._hdf5_guard import READ_ERRORS, damage_named, refuse_unsafe
+from training.data._hdf5_guard import HDF5_ERRORS, damage_named, names_in, refuse_unsafe
 from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest
+from training.data._hdf5_split import ROUNDING, Column, Hdf5Split
 from training.data._hdf5_writer import write_dataset
-from training.data.dataset import Attribute, Dataset, ImageArray, SliceArrays, SliceDataset, intensity
+from training.data.dataset import Attribute, Dataset, SliceDataset
 from training.errors import DataFormatError
-from training.records import AnnotatedSlice, BoolArray
 
 __all__ = ["Hdf5Dataset", "is_annotated_hdf5", "is_hdf5", "write_dataset"]
 
-BLOCK_BYTES = 8 * 2**20  # read at once; larger blocks are no faster
-PROBED_SLICES = 32
-ROUNDING = 1e-6  # how far beyond the ends of its range a float image may lie
-MAX_TEXT = 1024  # bytes of one key or patient identifier
+PROBED_SLICES = 32  # of each split, to tell the range of float images
 
 
 def is_hdf5(path: Path) -> bool:
@@ -47,29 +42,27 @@ def is_annotated_hdf5(path: str | Path) -> bool:
             return False
         with h5py.File(path, "r") as file:
             return any(_has_slices(file, name) for name in SPLITS)
-    except READ_ERRORS:
+    except HDF5_ERRORS:
         return False
 
 
 def _has_slices(file: h5py.File, name: str) -> bool:
-    """Whether a group of that name holds images and labels; looks at names and follows no link out of the file."""
-    if (
-        not isinstance(file.get(name, getlink=True), h5py.HardLink)
-        or file.get(name, getclass=True) != h5py.Group
-    ):
+    """Whether a group of that name holds images and labels; goes by their names and follows no link."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file.get(name, getclass=True) != h5py.Group:
         return False
-    return "images" in file[name].keys() and "labels" in file[name].keys()  # noqa: SIM118
+    # By iteration: asking h5py whether a name is in a group would follow a link of that name.
+    return {"images", "labels"} <= set(file[name])
 
 
 class Hdf5Dataset(Dataset):
     """A file in PHiSeg's layout, open for reading.
 
-    The float range ([0, 1], or PHiSeg's [-0.5, 0.5]) is decided once for the file, by the values in a few slices of
-    each split; a slice that then lies outside it is an error and not a guess.
+    The float range ([0, 1], or PHiSeg's [-0.5, 0.5]) is decided once for the file, by the values in a few slices
+    of each split; a slice that then lies outside it is an error and not a guess.
 
-    Checksums, where the file records them, are compared for attributes, keys and patients on opening, for images and
-    masks when a whole split is read by ``arrays()``, and for everything by ``verify()``.  A single slice is read
-    unchecked, since its checksum is the whole array's.
+    Checksums, where the file records them, are compared for attributes, keys and patients on opening, for images
+    and masks when a whole split is read by ``arrays()``, and for everything by ``verify()``.  A single slice is
+    read unchecked, since the checksum is the whole array's.
 
     Raises
     ------
@@ -87,10 +80,7 @@ class Hdf5Dataset(Dataset):
                 self.attributes = MappingProxyType(_read_attributes(self._file))
                 self._checksums = _read_checksums(self._file, path)
                 names = _split_names(self._file, path)
-            if self._checksums and self._checksums["attributes"] != attributes_digest(self.attributes):
-                raise DataFormatError(
-                    f"{path}: the attributes are not those written; copy or make the file again"
-                )
+            _compare_attributes(path, self.attributes, self._checksums)
             splits = {name: Hdf5Split(path, self._file[name], self._checksums) for name in names}
             self.n_experts = _agreed_experts(path, splits)
             _require_unique(path, splits)
@@ -108,177 +98,9 @@ class Hdf5Dataset(Dataset):
     def verify(self) -> int:
         arrays = [name for name in self._checksums if name != "attributes"]
         for name in arrays:
-            for _ in _Column(self.path, self._file[name], self._checksums).blocks():
+            for _ in Column(self.path, self._file[name], self._checksums).blocks():
                 pass  # the comparison is made at the end of the array
         return len(arrays)
-
-
-class _Column:
-    """One array of a split, which knows its place in the file for messages."""
-
-    def __init__(self, path: Path, array: h5py.Dataset, checksums: Mapping[str, str]) -> None:
-        self.array = array
-        self.name = array.name.lstrip("/")
-        self.place = f"{path}: {self.name!r}"
-        self.path, self.checksum = path, checksums.get(self.name)
-
-    def read(self, first: int, stop: int) -> NDArray[Any]:
-        """Rows ``first`` to ``stop`` as they are stored."""
-        with damage_named(self.path, f"{self.name!r}"):
-            return np.asarray(self.array[first:stop])
-
-    def blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """All rows in order, in blocks with their first index; ends with the comparison of the checksum."""
-        count, *row = self.array.shape
-        rows = max(1, BLOCK_BYTES // max(1, math.prod(row) * self.array.dtype.itemsize))
-        chunk = self.array.chunks[0] if self.array.chunks else 1
-        rows = -(-rows // chunk) * chunk  # else chunks across a border would be decompressed twice
-        digest = hashlib.sha256()
-        for first in range(0, count, rows):
-            block = self.read(first, min(first + rows, count))
-            if self.checksum:
-                digest.update(np.ascontiguousarray(block))
-            yield first, block
-        if self.checksum and digest.hexdigest() != self.checksum:
-            raise DataFormatError(
-                f"{self.place} is not what was written (its SHA-256 differs); copy or make the file again"
-            )
-
-    def values(self) -> NDArray[Any]:
-        """The whole of a short array."""
-        return np.concatenate([block for _, block in self.blocks()])
-
-    def texts(self) -> tuple[str, ...]:
-        """The whole of a text array, or of a numeric one as text."""
-        kind = self.array.dtype.kind
-        if kind in "iu":
-            return tuple(str(value) for value in self.values())
-        if kind != "S" and h5py.check_string_dtype(self.array.dtype) is None:
-            raise DataFormatError(f"{self.place} must be text or whole numbers, got {self.array.dtype}")
-        with damage_named(self.path, f"{self.name!r}"):
-            if kind == "S":
-                raw = list(self.values())
-            else:
-                # One by one: a thousand references may all point to one huge text.
-                raw = [self._short(self.array[index], index) for index in range(self.array.shape[0])]
-            return tuple(bytes(value).decode() for value in raw)
-
-    def _short(self, value: bytes, index: int) -> bytes:
-        if len(value) > MAX_TEXT:
-            raise DataFormatError(
-                f"{self.place}[{index}] has {len(value)} bytes; at most {MAX_TEXT} are read"
-            )
-        return value
-
-
-class Hdf5Split(SliceDataset):
-    """One group of the file.
-
-    Attributes
-    ----------
-    n_experts : K
-    offset : what is added to a stored float to give the intensity; 0.5 for PHiSeg's range
-    """
-
-    offset: float = 0.0
-
-    def __init__(self, path: Path, group: h5py.Group, checksums: Mapping[str, str]) -> None:
-        with damage_named(path, f"group {group.name!r}"):
-            columns = {
-                name: _Column(path, array, checksums)
-                for name, array in group.items()
-                if isinstance(array, h5py.Dataset)
-            }
-            for name in ("images", "labels"):
-                if name not in columns:
-                    raise DataFormatError(
-                        f"{path}: group {group.name!r} has no data set {name!r}; it has: {', '.join(group) or 'nothing'}"
-                    )
-            self.images, self.labels = columns["images"], columns["labels"]
-            self._experts_last, self.n_experts = _expert_axis(self.images, self.labels)
-            count = self.images.array.shape[0]
-            for name in ("keys", "patient_ids", "uids", "pixel_spacing_mm"):
-                if name in columns and columns[name].array.shape not in _shapes(name, count):
-                    raise DataFormatError(
-                        f"{columns[name].place} must have shape {' or '.join(map(str, _shapes(name, count)))} "
-                        f"like the images, got {columns[name].array.shape}"
-                    )
-        split = group.name.lstrip("/")
-        made = tuple(f"{split}/{index:06d}" for index in range(count))
-        self.keys = columns["keys"].texts() if "keys" in columns else made
-        self.has_patients = "patient_ids" in columns
-        if self.has_patients:
-            self.patients = columns["patient_ids"].texts()
-        elif "uids" in columns:
-            self.patients = tuple(f"uid-{uid}" for uid in columns["uids"].texts())
-        else:
-            self.patients = self.keys  # nothing says which slices belong together: each is its own patient
-        self.spacings = (
-            _spacings(columns["pixel_spacing_mm"]) if "pixel_spacing_mm" in columns else (None,) * count
-        )
-
-    def __getitem__(self, index: int) -> AnnotatedSlice:
-        if not 0 <= index < len(self):
-            raise IndexError(f"no slice {index} among {len(self)}")
-        image = self._images(self.images.read(index, index + 1), index)[0]
-        masks = self._masks(self.labels.read(index, index + 1), index)[0]
-        return AnnotatedSlice(
-            intensity(image), masks, self.patients[index], self.keys[index], self.spacings[index]
-        )
-
-    def arrays(self) -> SliceArrays:
-        count, height, width = self.images.array.shape
-        stored = np.uint8 if self.images.array.dtype == np.uint8 else np.float32
-        images = np.empty((count, height, width), stored)
-        for first, block in self.images.blocks():
-            images[first : first + len(block)] = self._images(block, first)
-        masks = np.empty((count, self.n_experts, height, width), np.bool_)
-        for first, block in self.labels.blocks():
-            masks[first : first + len(block)] = self._masks(block, first)
-        return SliceArrays(images, masks)
-
-    def stored_range(self, indices: NDArray[np.int64]) -> tuple[float, float]:
-        """Smallest and largest stored value in some images."""
-        blocks = [self.images.read(index, index + 1) for index in indices.tolist()]
-        for index, block in zip(indices.tolist(), blocks, strict=True):
-            _require_finite(self.images, block, index)
-        return min(float(block.min()) for block in blocks), max(float(block.max()) for block in blocks)
-
-    def _images(self, block: NDArray[Any], first: int) -> ImageArray:
-        """Stored (B, H, W) images: uint8 as they are, floats as float32 in [0, 1]."""
-        if block.dtype == np.uint8:
-            return block
-        _require_finite(self.images, block, first)
-        shifted = block + block.dtype.type(self.offset)
-        if shifted.min() < -ROUNDING or shifted.max() > 1 + ROUNDING:
-            index, value = _first_where((shifted < -ROUNDING) | (shifted > 1 + ROUNDING), block, first)
-            raise DataFormatError(
-                f"{self.images.place}[{index}] has intensity {value:.6g}, outside the file's range "
-                f"[{0 - self.offset:g}, {1 - self.offset:g}]; all slices must share one range"
-            )
-        return np.clip(shifted, 0, 1).astype(np.float32)
-
-    def _masks(self, block: NDArray[Any], first: int) -> BoolArray:
-        """Stored labels of (B, H, W, K) or (B, K, H, W) as (B, K, H, W) bool.
-
-        Each slice may hold 0 and 1, or 0 and 255 as in image files; the two mean the same.
-        """
-        if block.dtype == np.bool_:
-            block = block.view(np.uint8)  # an HDF5 bool is an enumeration that can hold a 2 as well
-        masks: BoolArray
-        if block.dtype == np.uint8 and block.max() <= 1:
-            masks = block.view(np.bool_)
-        else:
-            top = block.max(axis=(1, 2, 3), keepdims=True)
-            wrong = ~((block == 0) | ((block == top) & ((top == 1) | (top == 255))))
-            if wrong.any():
-                index, _ = _first_where(wrong, block, first)
-                found = ", ".join(f"{value:g}" for value in np.unique(block[index - first])[:6])
-                raise DataFormatError(
-                    f"{self.labels.place}[{index}] must hold only 0 and 1, or only 0 and 255, got the values {found}"
-                )
-            masks = block != 0
-        return np.ascontiguousarray(np.moveaxis(masks, -1, 1)) if self._experts_last else masks
 
 
 def _read_attributes(file: h5py.File) -> dict[str, Attribute]:
@@ -301,7 +123,8 @@ def _read_checksums(file: h5py.File, path: Path) -> dict[str, str]:
     version = file.attrs[FORMAT]
     if version != FORMAT_VERSION:
         raise DataFormatError(
-            f"{path}: has format version {version}, but this program reads {FORMAT_VERSION}; update napari-ambiseg"
+            f"{path}: has format version {version}, but this program reads version {FORMAT_VERSION}; "
+            "update napari-ambiseg or make the file again"
         )
     checksums = json.loads(file.attrs[CHECKSUMS])
     if not isinstance(checksums, dict) or "attributes" not in checksums:
@@ -312,8 +135,15 @@ def _read_checksums(file: h5py.File, path: Path) -> dict[str, str]:
     return checksums
 
 
+def _compare_attributes(path: Path, attributes: Mapping[str, Attribute], checksums: Mapping[str, str]) -> None:
+    if checksums and checksums["attributes"] != attributes_digest(attributes):
+        raise DataFormatError(
+            f"{path}: its attributes are not what was written (their SHA-256 differs); copy or make the file again"
+        )
+
+
 def _split_names(file: h5py.File, path: Path) -> list[str]:
-    """The splits that are there, in the usual order; other groups are left alone unless they look like one."""
+    """The splits that are there, in the usual order; other groups are left alone, unless they look like one."""
     for name in file:
         if name not in SPLITS and _has_slices(file, name):
             raise DataFormatError(
@@ -323,40 +153,9 @@ def _split_names(file: h5py.File, path: Path) -> list[str]:
     names = [name for name in SPLITS if isinstance(file.get(name), h5py.Group)]
     if not names:
         raise DataFormatError(
-            f"{path}: has none of the groups {', '.join(SPLITS)}; it has: {', '.join(map(repr, file)) or 'nothing'}"
+            f"{path}: has none of the groups {', '.join(SPLITS)}, each with images and labels; it has: {names_in(file)}"
         )
     return names
-
-
-def _shapes(name: str, count: int) -> tuple[tuple[int, ...], ...]:
-    return ((count,), (count, 2)) if name == "pixel_spacing_mm" else ((count,),)
-
-
-def _expert_axis(images: _Column, labels: _Column) -> tuple[bool, int]:
-    """Check types and shapes; whether the experts are on the last axis, and how many they are."""
-    if images.array.dtype != np.uint8 and images.array.dtype.kind != "f":
-        raise DataFormatError(f"{images.place} must be uint8 or float, got {images.array.dtype}")
-    if labels.array.dtype.kind not in "biuf":
-        raise DataFormatError(
-            f"{labels.place} must be whole numbers, bool or float, got {labels.array.dtype}"
-        )
-    shape, got = images.array.shape, labels.array.shape
-    if shape is None or len(shape) != 3 or 0 in shape:
-        raise DataFormatError(f"{images.place} must have shape (N, H, W) with N, H, W >= 1, got {shape}")
-    count, height, width = shape
-    last = got is not None and len(got) == 4 and got[:3] == shape
-    first = got is not None and len(got) == 4 and (got[0], *got[2:]) == shape
-    if not (last or first) or 0 in got:
-        raise DataFormatError(
-            f"{labels.place} must have shape ({count}, {height}, {width}, K) or ({count}, K, {height}, {width}) "
-            f"with K >= 1 experts, like the images, got {got}"
-        )
-    if last and first and got[1:] != (1, 1, 1):
-        raise DataFormatError(
-            f"{labels.place} of shape {got} does not say which axis is the experts'; "
-            "images must not be as high and wide as there are experts"
-        )
-    return last, got[3] if last else got[1]
 
 
 def _agreed_experts(path: Path, splits: Mapping[str, Hdf5Split]) -> int:
@@ -383,19 +182,6 @@ def _require_unique(path: Path, splits: Mapping[str, Hdf5Split]) -> None:
                 )
 
 
-def _spacings(column: _Column) -> tuple[tuple[float, float] | None, ...]:
-    """(row, column) millimetres of each slice, None where it is NaN."""
-    values = column.values()
-    if values.dtype.kind not in "fiu":
-        raise DataFormatError(f"{column.place} must be numbers in millimetres, got {values.dtype}")
-    pairs = np.broadcast_to(values.reshape(len(values), -1), (len(values), 2))
-    wrong = ~np.isnan(pairs) & ~((pairs > 0) & np.isfinite(pairs))
-    if wrong.any():
-        index, value = _first_where(wrong, pairs, 0)
-        raise DataFormatError(f"{column.place}[{index}] must be positive millimetres or NaN, got {value:g}")
-    return tuple(None if math.isnan(row + col) else (row, col) for row, col in pairs.tolist())
-
-
 def _float_offset(path: Path, splits: Mapping[str, Hdf5Split]) -> float:
     """0.5 if the file's float images lie in [-0.5, 0.5], 0 if in [0, 1]; uint8 images need none.
 
@@ -412,20 +198,5 @@ def _float_offset(path: Path, splits: Mapping[str, Hdf5Split]) -> float:
     if low >= -0.5 - ROUNDING and high <= 0.5 + ROUNDING:
         return 0.5
     raise DataFormatError(
-        f"{path}: float images must lie in [0, 1] or in [-0.5, 0.5], got [{low:.6g}, {high:.6g}]; rescale them"
+        f"{path}: float images must lie in [0, 1] or [-0.5, 0.5], got [{low:.6g}, {high:.6g}]; rescale them"
     )
-
-
-def _require_finite(column: _Column, block: NDArray[Any], first: int) -> None:
-    finite = np.isfinite(block)
-    if not finite.all():
-        index, value = _first_where(~finite, block, first)
-        raise DataFormatError(
-            f"{column.place}[{index}] has a pixel that is {value}; every pixel must be finite"
-        )
-
-
-def _first_where(wrong: BoolArray, block: NDArray[Any], first: int) -> tuple[int, float]:
-    """Row in the whole array, and value, of the first wrong element of a block."""
-    place = np.unravel_index(int(wrong.argmax()), wrong.shape)
-    return first + int(place[0]), float(block[place])

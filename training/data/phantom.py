@@ -22,6 +22,7 @@ Everything is a pure function of (seed, size, index), whatever the order or batc
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ import numpy as np
 from scipy.special import comb, expit, ndtr
 
 from training.data.anatomy import N_COEFFICIENTS, N_ORDERS, Nodule, Scan, render_slice, window
+from training.data.splits import SPLITS, split_patients
 from training.errors import ConfigError
 from training.records import AnnotatedSlice, BoolArray
 
@@ -129,6 +131,30 @@ def phantom_case(index: int, seed: int, size: int = 128) -> PhantomCase:
         spacing_mm=(scan.spacing_mm, scan.spacing_mm),
     )
     return PhantomCase(annotated, nodule, float(p / -np.expm1(PANEL_SIZE * np.log1p(-p))), seed, index)
+
+
+def phantom_splits(cases: int, seed: int, size: int = 128) -> dict[str, Iterator[AnnotatedSlice]]:
+    """The first ``cases`` phantoms as train, val and test, 60/20/20 by patient; each split is made lazily.
+
+    Raises
+    ------
+    ConfigError
+        For fewer than 5 patients, which leave a split empty; else as `phantom_case`.
+    """
+    if cases <= 4 * SLICES_PER_PATIENT:
+        raise ConfigError(
+            f"phantom: {cases} cases are too few to split; {SLICES_PER_PATIENT} neighbours share a patient and "
+            f"5 patients are needed, so give at least {4 * SLICES_PER_PATIENT + 1}"
+        )
+    patient_of = [f"{index // SLICES_PER_PATIENT:09d}" for index in range(cases)]
+    split_of = split_patients(patient_of, seed=seed)
+
+    def slices(split: str) -> Iterator[AnnotatedSlice]:
+        for index, patient in enumerate(patient_of):
+            if split_of[patient] == split:
+                yield phantom_case(index, seed, size).slice
+
+    return {split: slices(split) for split in SPLITS}
 
 
 def case_of_key(key: str) -> PhantomCase:

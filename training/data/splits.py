@@ -16,9 +16,9 @@ def split_patients(
 ) -> Mapping[str, str]:
     """Assign each patient to a split, at random but the same for the same patients and seed on every machine.
 
-    The sorted unique identifiers are shuffled with Python's Mersenne Twister and cut at ``floor(f n + 1/2)``: with
-    the default fractions and seed 1234 this is the 525/175/175 division of 875 studies that the field's one seeded
-    loader makes (GP-UNet's).
+    The sorted unique identifiers are shuffled with Python's Mersenne Twister and cut at ``floor(f n + 1/2)``.
+    With the default fractions and seed 1234 this is the one seeded division of LIDC in the field's code, GP-UNet's:
+    525/175/175 of 875 studies.
 
     Parameters
     ----------
@@ -36,9 +36,7 @@ def split_patients(
         On negative fractions or fractions that do not sum to 1, a negative seed, or no patient at all.
     """
     if len(fractions) != 3 or not all(0 <= share <= 1 for share in fractions):
-        raise ConfigError(
-            f"fractions of train, val and test must be three numbers in [0, 1], got {fractions}"
-        )
+        raise ConfigError(f"fractions of train, val and test must be three numbers in [0, 1], got {fractions}")
     if not math.isclose(sum(fractions), 1, abs_tol=1e-9):
         raise ConfigError(
             f"fractions of train, val and test must sum to 1, got {fractions} with sum {sum(fractions):g}"

@@ -147,9 +147,7 @@ def evaluate_cases(
         raise ConfigError(f"numbers of samples {list(n)} are impossible; give one or more, each at least 1")
     if postprocess is not None and not 0 <= postprocess <= 1:
         raise ConfigError(f"relative area {postprocess} is impossible; choose a value in [0, 1]")
-    return (
-        _score_case(segmenter, case, sorted(set(n)), case_seed(seed, case.key), postprocess) for case in cases
-    )
+    return (_score_case(segmenter, case, sorted(set(n)), case_seed(seed, case.key), postprocess) for case in cases)
 
 
 def _score_case(
@@ -193,8 +191,8 @@ def summarize(rows: Sequence[CaseScores]) -> dict[str, object]:
 
     Returns
     -------
-    Plain JSON values: ``cases``, ``patients``, ``experts`` (the numbers of experts that occur) and ``scores``,
-    where ``scores["16"]["raw"]["ged_v"]`` is ``{"mean", "low", "high", "undefined"}``; "undefined" counts the
+    Plain JSON values: ``cases``, ``patients``, ``experts`` (the numbers of experts that occur), ``scores``;
+    ``scores["16"]["raw"]["ged_v"]`` is ``{"mean", "low", "high", "undefined"}``; "undefined" counts the
     cases that the mean leaves out.  "postprocessed" stands beside "raw" where it was asked for.
 
     Raises
@@ -208,9 +206,7 @@ def summarize(rows: Sequence[CaseScores]) -> dict[str, object]:
 
     def means(of_case: Sequence[Scores]) -> dict[str, object]:
         return {
-            name: bootstrap_mean(
-                [getattr(scores, name) for scores in of_case], patients, _BOOTSTRAP_SEED
-            ).as_json()
+            name: bootstrap_mean([getattr(scores, name) for scores in of_case], patients, _BOOTSTRAP_SEED).as_json()
             for name in (field.name for field in fields(Scores))
         }
 

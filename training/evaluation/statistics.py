@@ -36,9 +36,7 @@ class Interval:
     def as_json(self) -> dict[str, float | int | None]:
         """Plain JSON values; JSON has no NaN, so an undefined number is null."""
         numbers = {"mean": self.mean, "low": self.low, "high": self.high}
-        return {name: None if math.isnan(x) else x for name, x in numbers.items()} | {
-            "undefined": self.undefined
-        }
+        return {name: None if math.isnan(x) else x for name, x in numbers.items()} | {"undefined": self.undefined}
 
 
 def bootstrap_mean(values: ArrayLike, groups: Sequence[str], seed: int, n_resamples: int = 1000) -> Interval:

@@ -49,4 +49,4 @@ def empty_share(masks: BoolArray) -> float:
         On an empty set, or another dtype or dimension.
     """
     require_mask_set(masks, "masks")
-    return 1 - float(masks.any(axis=(1, 2)).mean())
+    return float((~masks.any(axis=(1, 2))).mean())

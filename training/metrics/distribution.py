@@ -77,9 +77,7 @@ class Comparison:
         if estimator not in ("V", "U"):
             raise ConfigError(f"unknown GED estimator {estimator!r}; choose one of: V, U")
         if estimator == "U" and n_samples < 2:
-            raise ConfigError(
-                f"the U estimator of GED compares different samples: needs n >= 2, got {n_samples}"
-            )
+            raise ConfigError(f"the U estimator of GED compares different samples: needs n >= 2, got {n_samples}")
         cross = 1 - float(self.cross_iou.mean())
         within_samples = 1 - float(self.sample_iou.mean()) if estimator == "V" else self.sample_diversity
         within_experts = 1 - float(self.expert_iou.mean())
@@ -180,9 +178,7 @@ def ged_terms(samples: BoolArray, annotations: BoolArray, estimator: Estimator =
     return compare(samples, annotations).ged(estimator)
 
 
-def generalized_energy_distance(
-    samples: BoolArray, annotations: BoolArray, estimator: Estimator = "V"
-) -> float:
+def generalized_energy_distance(samples: BoolArray, annotations: BoolArray, estimator: Estimator = "V") -> float:
     """Squared generalized energy distance, lower is better; the value of `ged_terms`.
 
     It is the square, D^2, that the paper and the field call "GED" and print, not its root.

@@ -18,7 +18,6 @@ from training.nets.blocks import (
     SelfAttention,
     TimeEmbedding,
     Upsample,
-    group_norm,
     zero_init,
 )
 
@@ -34,6 +33,7 @@ class UNet(nn.Module):
     res_blocks : residual blocks of each level of the encoder; the decoder has one more per level
     middle_blocks : residual blocks at the bottom, with attention between them
     heads : attention heads; attention acts at the lowest resolution only
+    groups : groups of each group normalisation; must divide the channels of every level
     patch : side of the square of pixels that is folded into channels before the stem and unfolded at the end;
         1 in the paper, 2 makes a network for slow machines four times cheaper
     bounded : end in tanh, for networks that predict x0 in [-1, 1] itself
@@ -51,6 +51,7 @@ class UNet(nn.Module):
         res_blocks: Sequence[int] = (1, 2, 3, 4),
         middle_blocks: int = 4,
         heads: int = 1,
+        groups: int = 32,
         patch: int = 1,
         *,
         bounded: bool = True,
@@ -71,7 +72,7 @@ class UNet(nn.Module):
         c = base_channels
         for level, (width, count) in enumerate(zip(channels, res_blocks, strict=True)):
             for _ in range(count):
-                self.encoder.append(Stage(c, width, embedding, heads if level == last else 0))
+                self.encoder.append(Stage(c, width, embedding, groups, heads if level == last else 0))
                 c = width
                 skips.append(c)
             if level != last:
@@ -79,7 +80,7 @@ class UNet(nn.Module):
                 skips.append(c)
 
         self.middle = nn.ModuleList(
-            Stage(c, c, embedding, heads if i < middle_blocks - 1 else 0) for i in range(middle_blocks)
+            Stage(c, c, embedding, groups, heads if i < middle_blocks - 1 else 0) for i in range(middle_blocks)
         )
 
         self.decoder = nn.ModuleList()
@@ -88,10 +89,10 @@ class UNet(nn.Module):
             for i in range(res_blocks[level] + 1):
                 up = level > 0 and i == res_blocks[level]
                 attention = heads if level == last else 0
-                self.decoder.append(Stage(c + skips.pop(), width, embedding, attention, upsample=up))
+                self.decoder.append(Stage(c + skips.pop(), width, embedding, groups, attention, upsample=up))
                 c = width
 
-        self.norm = group_norm(c)
+        self.norm = nn.GroupNorm(groups, c)
         self.out = zero_init(nn.Conv2d(c, patch**2, 3, padding=1))
 
     @property
@@ -133,10 +134,12 @@ class UNet(nn.Module):
 class Stage(nn.Module):
     """A residual block, with attention after it at the lowest level, and the way up at a level's end."""
 
-    def __init__(self, c_in: int, c_out: int, embedding: int, heads: int, *, upsample: bool = False) -> None:
+    def __init__(
+        self, c_in: int, c_out: int, embedding: int, groups: int, heads: int, *, upsample: bool = False
+    ) -> None:
         super().__init__()
-        self.block = ResBlock(c_in, c_out, embedding)
-        self.attention = SelfAttention(c_out, heads) if heads else nn.Identity()
+        self.block = ResBlock(c_in, c_out, embedding, groups)
+        self.attention = SelfAttention(c_out, heads, groups) if heads else nn.Identity()
         self.up = Upsample(c_out) if upsample else nn.Identity()
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ class DiffusionSegmenter:
         """Network calls per sample."""
         return len(self._times) - 1
 
-    def given(self, case: AnnotatedSlice) -> DiffusionSegmenter:  # noqa: ARG002 -- part of the interface
+    def given(self, case: AnnotatedSlice) -> DiffusionSegmenter:
         """Itself: the model never sees annotations."""
         return self
 

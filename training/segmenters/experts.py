@@ -26,7 +26,7 @@ class ExpertsOracle:
         """The oracle that knows this case's annotations."""
         return ExpertsOracle(case.masks)
 
-    def draw(self, image: FloatArray, n: int, seed: int) -> SampleSet:  # noqa: ARG002 -- part of the interface
+    def draw(self, image: FloatArray, n: int, seed: int) -> SampleSet:
         """Draw ``n`` of the experts' masks; see `SegmentationSampler.draw`.
 
         Raises
@@ -49,7 +49,7 @@ class AlwaysEmpty:
 
     name = "empty"
 
-    def given(self, case: AnnotatedSlice) -> AlwaysEmpty:  # noqa: ARG002 -- part of the interface
+    def given(self, case: AnnotatedSlice) -> AlwaysEmpty:
         """Itself: it needs no annotations."""
         return self
 

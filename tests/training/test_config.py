@@ -1,0 +1,79 @@
+"""Settings: presets, overrides, and one clear line for each mistake."""
+
+import pytest
+
+from training.build import count_parameters
+from training.config import PRESETS, Config, load_config
+from training.errors import ConfigError
+
+
+def test_the_paper_presets_have_the_papers_values():
+    paper = load_config("paper-128")
+    assert count_parameters(paper) == 6_891_905
+    assert (paper.diffusion.prediction, paper.diffusion.weighting, paper.diffusion.input_scale) == (
+        "x",
+        "truncated-snr",
+        0.1,
+    )
+    assert (paper.sampling.sampler, paper.sampling.steps) == ("ddim", 10)
+    assert (paper.fit.steps, paper.fit.decay_steps, paper.fit.batch_size) == (400_000, 100_000, 8)
+    assert (paper.fit.learning_rate, paper.fit.weight_decay, paper.fit.clip_norm) == (1e-4, 0.01, 1.0)
+    small = load_config("paper-64")
+    assert (small.image_size, small.sampling.sampler) == (64, "ddpm")
+    assert small.network == paper.network
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_survives_json(name):
+    config = load_config(name)
+    assert config.preset == name
+    assert Config.model_validate_json(config.model_dump_json()) == config
+
+
+def test_overrides_are_dotted_and_typed():
+    config = load_config(
+        "tiny", ["fit.steps=500", "diffusion.prediction=x", "network.multipliers=[1, 3]", "fit.learning_rate=5e-4"]
+    )
+    assert config.fit.steps == 500
+    assert config.diffusion.prediction == "x"
+    assert config.network.multipliers == (1, 3)
+    assert config.fit.learning_rate == 5e-4
+    assert config.fit.decay_steps == load_config("tiny").fit.decay_steps
+
+
+def test_a_toml_file_starts_from_the_preset_it_names(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('preset = "paper-64"\n[fit]\nsteps = 200000\n')
+    config = load_config(str(file))
+    assert (config.image_size, config.fit.steps, config.sampling.sampler) == (64, 200_000, "ddpm")
+
+
+@pytest.mark.parametrize(
+    ("preset", "overrides", "says"),
+    [
+        ("papr-128", [], "unknown preset 'papr-128'; choose one of: paper-128"),
+        ("tiny", ["fit.stepz=5"], "unknown setting 'fit.stepz'; known here: steps, batch_size"),
+        ("tiny", ["nonsense=5"], "unknown setting 'nonsense'; known here: preset, image_size"),
+        ("tiny", ["fit.steps"], "write it as key=value"),
+        ("tiny", ["fit.steps=many"], "fit.steps.*got 'many'"),
+        ("tiny", ["fit.steps=-3"], "fit.steps.*greater than 0.*-3"),
+        ("tiny", ["diffusion.prediction=y"], "diffusion.prediction.*'x', 'eps' or 'v'.*got 'y'"),
+        ("tiny", ["fit.steps=10"], "20 \\+ 100 exceeds fit.steps = 10"),
+        ("tiny", ["network.res_blocks=[1]"], "2 levels and network.res_blocks has 1"),
+        ("tiny", ["network.heads=3"], "network.heads = 3 must divide the 16 channels"),
+        ("tiny", ["network.groups=3"], "network.groups = 3 must divide network.base_channels = 8"),
+        ("tiny", ["image_size=33"], "image_size = 33 must be a multiple of 4"),
+        ("no/such.toml", [], "cannot read the configuration no/such.toml: No such file"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(preset, overrides, says):
+    with pytest.raises(ConfigError, match=says) as error:
+        load_config(preset, overrides)
+    assert "\n" not in str(error.value)
+
+
+def test_a_broken_toml_file_is_named(tmp_path):
+    file = tmp_path / "broken.toml"
+    file.write_text("fit = [")
+    with pytest.raises(ConfigError, match="broken.toml is not valid TOML"):
+        load_config(str(file))
