@@ -6,17 +6,12 @@ for drawn masks, never for the experts'.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
-from training.errors import ConfigError, DataFormatError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from training.records import BoolArray
+from training.errors import ConfigError
+from training.records import BoolArray, require_masks
 
 # Neighbours within one mask only, so that a stack is labelled in one call, no object runs through two.
 # Objects hold together by edges and corners, holes by edges alone: with corners for both, the background
@@ -25,13 +20,6 @@ _EDGES_AND_CORNERS = np.zeros((3, 3, 3), bool)
 _EDGES_AND_CORNERS[1] = True
 _EDGES = np.zeros((3, 3, 3), bool)
 _EDGES[1] = ndimage.generate_binary_structure(2, 1)
-
-
-def _require_mask_set(masks: BoolArray) -> None:
-    if masks.dtype != np.bool_ or masks.ndim != 3 or masks.size == 0:
-        raise DataFormatError(
-            f"post-processing: expected a bool array of shape (N >= 1, H, W), got {masks.dtype} {masks.shape}"
-        )
 
 
 def threshold(x0_hat: NDArray[np.floating], tau: float = 0.0) -> BoolArray:
@@ -74,7 +62,7 @@ def relative_area(masks: BoolArray, r: float) -> BoolArray:
     DataFormatError
         On an empty set, or another dtype or dimension.
     """
-    _require_mask_set(masks)
+    require_masks(masks, "post-processing")
     if not 0 <= r <= 1:
         raise ConfigError(f"relative area {r} is impossible; choose a value in [0, 1]")
     area = masks.sum(axis=(1, 2))
@@ -99,7 +87,7 @@ def remove_small_objects(masks: BoolArray, min_pixels: int) -> BoolArray:
     DataFormatError
         On an empty set, or another dtype or dimension.
     """
-    _require_mask_set(masks)
+    require_masks(masks, "post-processing")
     if min_pixels < 0:
         raise ConfigError(f"smallest object of {min_pixels} pixels is impossible; choose 0 or more")
     labels, _ = ndimage.label(masks, _EDGES_AND_CORNERS)
@@ -121,7 +109,7 @@ def fill_holes(masks: BoolArray) -> BoolArray:
     DataFormatError
         On an empty set, or another dtype or dimension.
     """
-    _require_mask_set(masks)
+    require_masks(masks, "post-processing")
     labels, n_labels = ndimage.label(~masks, _EDGES)
     is_hole = np.ones(n_labels + 1, bool)
     for border in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):

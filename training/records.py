@@ -30,11 +30,26 @@ def _frozen(array: NDArray[np.generic]) -> NDArray[np.generic]:
     return view
 
 
-def _require_masks(masks: NDArray[np.generic], what: str) -> None:
-    if masks.dtype != np.bool_ or masks.ndim != 3:
-        raise DataFormatError(
-            f"{what}: masks must be a bool array of shape (count, H, W), got {masks.dtype} {masks.shape}"
-        )
+def require_masks(masks: NDArray[np.generic], what: str) -> None:
+    """Refuse anything but a set of masks.
+
+    Parameters
+    ----------
+    masks : should be (N >= 1, H >= 1, W >= 1) bool
+    what : what the error calls it
+
+    Raises
+    ------
+    DataFormatError
+        On anything else.
+    """
+    if isinstance(masks, np.ndarray) and masks.dtype == np.bool_ and masks.ndim == 3 and masks.size:
+        return
+    found = f"{masks.dtype} {masks.shape}" if isinstance(masks, np.ndarray) else repr(type(masks).__name__)
+    raise DataFormatError(
+        f"{what}: masks must be a bool array of shape (N >= 1, H, W), got {found}; "
+        f"threshold probabilities, and cast 0/1 labels with .astype(bool)"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +86,10 @@ class AnnotatedSlice:
         low, high = float(image.min()), float(image.max())
         if low < 0 or high > 1:
             raise DataFormatError(f"{what}: image must lie in [0, 1], got [{low:.4g}, {high:.4g}]")
-        _require_masks(masks, what)
-        if masks.shape[0] == 0 or masks.shape[1:] != image.shape:
+        require_masks(masks, what)
+        if masks.shape[1:] != image.shape:
             raise DataFormatError(
-                f"{what}: masks must have shape (K >= 1, {image.shape[0]}, {image.shape[1]}), got {masks.shape}"
+                f"{what}: masks must have shape (K, {image.shape[0]}, {image.shape[1]}), got {masks.shape}"
             )
         if self.spacing_mm is not None and not all(math.isfinite(mm) and mm > 0 for mm in self.spacing_mm):
             raise DataFormatError(f"{what}: pixel spacing must be positive millimetres, got {self.spacing_mm}")
@@ -111,9 +126,7 @@ class SampleSet:
     provenance: Mapping[str, str | int | float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require_masks(self.masks, "sample set")
-        if self.masks.shape[0] == 0:
-            raise DataFormatError("sample set: at least one sample is needed, got 0")
+        require_masks(self.masks, "sample set")
         object.__setattr__(self, "masks", _frozen(self.masks))
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
 
@@ -121,7 +134,9 @@ class SampleSet:
         return int(self.masks.shape[0])
 
     def first(self, n: int) -> SampleSet:
-        """The first ``n`` samples, exactly what drawing ``n`` alone would give."""
+        """The first ``n`` samples, exactly what drawing ``n`` alone would give; 1 <= n <= len(self)."""
+        if not 1 <= n <= len(self):
+            raise DataFormatError(f"sample set: the first {n} of {len(self)} samples were asked for")
         return SampleSet(self.masks[:n], self.seed, self.provenance)
 
 

@@ -46,7 +46,7 @@ def test_records_cannot_be_changed():
         ({"image": with_pixel(255)}, r"in \[0, 1\], got \[0.5, 255\]"),
         ({"image": with_pixel(-0.5)}, r"got \[-0.5, 0.5\]"),
         ({"masks": MASKS.astype(np.uint8)}, "bool array .* got uint8"),
-        ({"masks": MASKS[:0]}, r"K >= 1, 4, 6\), got \(0, 4, 6\)"),
+        ({"masks": MASKS[:0]}, r"N >= 1, H, W\), got bool \(0, 4, 6\)"),
         ({"masks": MASKS[:, :2]}, r"got \(3, 2, 6\)"),
         ({"spacing_mm": (0.0, 0.7)}, "positive millimetres"),
         ({"spacing_mm": (float("nan"), 0.7)}, "positive millimetres"),
@@ -66,7 +66,7 @@ def test_the_first_samples_are_what_a_smaller_draw_gives():
 
 
 def test_a_sample_set_needs_a_sample():
-    with pytest.raises(DataFormatError, match="at least one sample"):
+    with pytest.raises(DataFormatError, match=r"sample set: .*got bool \(0, 4, 6\)"):
         SampleSet(MASKS[:0], 0)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data._hdf5_guard import damage_named, names_in
+from training.data._hdf5_layout import type_and_shape
 from training.data.dataset import ImageArray, SliceArrays, SliceDataset, intensity
 from training.errors import DataFormatError
 from training.records import AnnotatedSlice, BoolArray
@@ -49,6 +50,7 @@ class Column:
             if self.checksum is not None:
                 digest.update(np.ascontiguousarray(block).data)
             yield first, block
+        digest.update(type_and_shape(self.array.dtype, self.array.shape))
         if self.checksum is not None and digest.hexdigest() != self.checksum:
             raise DataFormatError(
                 f"{self.place} is not what was written (its SHA-256 differs); copy or make the file again"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data._hdf5_disk import QuietDisk, disk_errors_named, publish
-from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest
+from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest, type_and_shape
 from training.data.dataset import Attribute, ImageArray, intensity
 from training.errors import ConfigError, DataFormatError
 from training.records import AnnotatedSlice
@@ -128,10 +128,14 @@ class _Split:
             "pixel_spacing_mm": np.array(spacings, np.float64),
         }
         prefix = self.group.name.lstrip("/")
-        checksums = {f"{prefix}/{name}": column.digest.hexdigest() for name, column in self.columns.items()}
+        checksums = {}
+        for name, column in self.columns.items():
+            column.digest.update(type_and_shape(column.array.dtype, column.array.shape))
+            checksums[f"{prefix}/{name}"] = column.digest.hexdigest()
         for name, values in short.items():
             self.group.create_dataset(name, data=values)
-            checksums[f"{prefix}/{name}"] = hashlib.sha256(values.data).hexdigest()
+            mark = type_and_shape(values.dtype, values.shape)
+            checksums[f"{prefix}/{name}"] = hashlib.sha256(values.tobytes() + mark).hexdigest()
         return checksums
 
 

@@ -10,16 +10,13 @@ Lengths are pixels and angles radians.  `rows` grow downwards.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from training.records import FloatArray
+from training.records import FloatArray
 
 #: Orders 1..N_ORDERS of the angular series that outlines nodules; order 1 moves an outline sideways.
 N_ORDERS = 5
@@ -157,12 +154,10 @@ def _vessels(nodule: Nodule, size: int, rng: np.random.Generator) -> FloatArray:
     pixels = np.rint(points).astype(np.intp)
     rows = pixels[:, :1] + _STAMP
     columns = pixels[:, 1:] + _STAMP
-    distance = np.sqrt(
-        ((rows - points[:, :1]) ** 2)[:, :, None] + ((columns - points[:, 1:]) ** 2)[:, None, :]
-    ).astype(np.float32)
-    shade = np.clip(
-        radius[:, None, None] + 0.5 - distance, 0, np.minimum(1, 0.35 + 0.4 * radius)[:, None, None]
+    distance = np.sqrt(((rows - points[:, :1]) ** 2)[:, :, None] + ((columns - points[:, 1:]) ** 2)[:, None, :]).astype(
+        np.float32
     )
+    shade = np.clip(radius[:, None, None] + 0.5 - distance, 0, np.minimum(1, 0.35 + 0.4 * radius)[:, None, None])
     margin = len(_STAMP) // 2
     canvas = np.zeros((size + 2 * margin, size + 2 * margin), np.float32)
     np.maximum.at(canvas, (rows[:, :, None] + margin, columns[:, None, :] + margin), shade.astype(np.float32))
@@ -192,9 +187,7 @@ def _with_body(lung: FloatArray, nodule: Nodule, rng: np.random.Generator) -> Fl
     if is_wall:
         flesh -= 0.25 * expit((depth - np.float32(rng.uniform(8, 20))) / 2)  # fat below the muscle
         for offset in rng.uniform(-0.35, 0.35, rng.integers(1, 4)):
-            flesh += _rib(
-                rows, columns, (centre_row, centre_column), bend + rng.uniform(5, 9), angle + offset, rng
-            )
+            flesh += _rib(rows, columns, (centre_row, centre_column), bend + rng.uniform(5, 9), angle + offset, rng)
     inside: FloatArray = expit(depth / np.float32(0.6))
     return lung + inside * (flesh - lung)
 

@@ -24,18 +24,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import comb, expit, ndtr
 
 from training.data.anatomy import N_COEFFICIENTS, N_ORDERS, Nodule, Scan, render_slice, window
 from training.data.splits import SPLITS, split_patients
 from training.errors import ConfigError
 from training.records import AnnotatedSlice, BoolArray
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 #: K, the experts of a panel.
 PANEL_SIZE = 4
@@ -231,9 +228,7 @@ def _outline(nodule: Nodule, sees: BoolArray, traits: NDArray[np.float64], size:
     rows, columns = (window(centre, 3 * nodule.extent, size) for centre in (nodule.row, nodule.column))
     distance, basis = nodule.polar(rows, columns)
     on_core = (ndtr(traits[:, 1]) < 0.5) & (nodule.core > 0)
-    scale = (
-        np.where(on_core, nodule.core, 1.0) * nodule.radius * np.exp(spread * np.clip(traits[:, 0], -2, 2))
-    )
+    scale = np.where(on_core, nodule.core, 1.0) * nodule.radius * np.exp(spread * np.clip(traits[:, 0], -2, 2))
     series = nodule.lobes + 0.5 * spread * traits[:, 2:] / _ORDERS
     inside = distance < scale[:, None, None] * np.exp(np.tensordot(series, basis, 1))
     # Whoever sees a nodule smaller than a pixel still marks that pixel.

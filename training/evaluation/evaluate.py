@@ -7,8 +7,8 @@ come.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,12 +16,8 @@ from training.errors import ConfigError, DataFormatError
 from training.evaluation.statistics import bootstrap_mean
 from training.metrics import Comparison, compare, empty_share
 from training.postprocess import relative_area
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from training.records import AnnotatedSlice, BoolArray
-    from training.segmenters.interface import SegmentationSampler
+from training.records import AnnotatedSlice, BoolArray
+from training.segmenters.interface import SegmentationSampler
 
 # The resamples of every summary, so that intervals of two models on the same patients share them.
 _BOOTSTRAP_SEED = 0

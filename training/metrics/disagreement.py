@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from training.metrics.overlap import require_mask_set
-
-if TYPE_CHECKING:
-    from training.records import BoolArray, FloatArray
+from training.records import BoolArray, FloatArray, require_masks
 
 
 def vote_fraction(masks: BoolArray) -> FloatArray:
@@ -20,7 +15,7 @@ def vote_fraction(masks: BoolArray) -> FloatArray:
     DataFormatError
         On an empty set, or another dtype or dimension.
     """
-    require_mask_set(masks, "masks")
+    require_masks(masks, "masks")
     fraction: FloatArray = masks.mean(axis=0, dtype=np.float32)
     return fraction
 
@@ -48,5 +43,5 @@ def empty_share(masks: BoolArray) -> float:
     DataFormatError
         On an empty set, or another dtype or dimension.
     """
-    require_mask_set(masks, "masks")
+    require_masks(masks, "masks")
     return float((~masks.any(axis=(1, 2))).mean())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -18,12 +18,9 @@ from training.metrics.overlap import (
     Scores,
     count_pairs,
     pairwise_distance,
-    require_mask_set,
     require_same_grid,
 )
-
-if TYPE_CHECKING:
-    from training.records import BoolArray
+from training.records import BoolArray, require_masks
 
 Estimator = Literal["V", "U"]
 
@@ -138,8 +135,8 @@ def compare(samples: BoolArray, annotations: BoolArray) -> Comparison:
     DataFormatError
         On an empty set, another dtype or dimension, or different H, W.
     """
-    require_mask_set(samples, "samples")
-    require_mask_set(annotations, "annotations")
+    require_masks(samples, "samples")
+    require_masks(annotations, "annotations")
     require_same_grid(samples, annotations)
     # One count over both sets together: packing the bits takes the time, and so each mask is packed once.
     both = np.concatenate([samples, annotations])

@@ -7,15 +7,12 @@ beside a non-empty one scores 0.  The distance between two masks is 1 - IoU.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import DataFormatError
-
-if TYPE_CHECKING:
-    from training.records import BoolArray
+from training.records import BoolArray, require_masks
 
 Scores = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -23,22 +20,6 @@ Counts = NDArray[np.int64]
 # Words handled at once when pairs are counted (8 bytes each): stays in the cache, and memory stays flat for
 # thousands of masks.
 _BLOCK_WORDS = 2**17
-
-
-def require_mask_set(masks: BoolArray, what: str) -> None:
-    """Refuse anything but a non-empty set of masks.
-
-    Raises
-    ------
-    DataFormatError
-        Unless ``masks`` is a bool array of shape (N >= 1, H >= 1, W >= 1).
-    """
-    if isinstance(masks, np.ndarray) and masks.dtype == np.bool_ and masks.ndim == 3 and masks.size:
-        return
-    raise DataFormatError(
-        f"{what}: expected a bool array of shape (N >= 1, H, W), got {_described(masks)}; "
-        f"threshold probabilities, and cast 0/1 labels with .astype(bool)"
-    )
 
 
 def require_same_grid(a: BoolArray, b: BoolArray) -> None:
@@ -132,8 +113,8 @@ def count_pairs(a: BoolArray, b: BoolArray) -> PairCounts:
     DataFormatError
         On an empty set, another dtype or dimension, or different H, W.
     """
-    require_mask_set(a, "first set of masks")
-    require_mask_set(b, "second set of masks")
+    require_masks(a, "first set of masks")
+    require_masks(b, "second set of masks")
     require_same_grid(a, b)
     words_a = _packed(a)
     words_b = words_a if b is a else _packed(b)

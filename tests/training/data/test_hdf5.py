@@ -265,7 +265,7 @@ def test_the_fields_other_tools_find_phisegs_layout(tmp_path):
         assert train["images"].compression is None
 
 
-def test_the_recorded_checksums_are_those_of_the_bytes(tmp_path):
+def test_the_recorded_checksums_are_those_of_the_bytes_the_type_and_the_shape(tmp_path):
     path = tmp_path / "a.hdf5"
     write_dataset(path, {"val": made_slices(70)}, {"b": 1, "a": "x"}, image_type="uint8")
     with h5py.File(path) as file:
@@ -273,7 +273,9 @@ def test_the_recorded_checksums_are_those_of_the_bytes(tmp_path):
         assert recorded.pop("attributes") == hashlib.sha256(b'{"a": "x", "b": 1}').hexdigest()
         assert set(recorded) == {f"val/{name}" for name in file["val"]}
         for name, digest in recorded.items():
-            assert hashlib.sha256(file[name][:].tobytes()).hexdigest() == digest
+            values = file[name][:]
+            mark = f"{values.dtype.str} {values.shape}".encode()
+            assert hashlib.sha256(values.tobytes() + mark).hexdigest() == digest
 
 
 def test_the_same_slices_give_the_same_bytes(tmp_path):
@@ -377,6 +379,16 @@ def test_a_single_flipped_bit_in_any_array_is_noticed(tmp_path, name):
         dataset.verify()
     if name != "uids":  # unused beside patient_ids
         assert f"'train/{name}' is not what was written (its SHA-256 differs)" in refusal(path)
+
+
+def test_integers_in_place_of_floats_of_the_same_bytes_are_noticed(tmp_path):
+    path = tmp_path / "a.hdf5"
+    write_dataset(path, {"train": made_slices(3)}, {})
+    with h5py.File(path, "r+") as file:
+        spacing = file["train/pixel_spacing_mm"][:]
+        del file["train/pixel_spacing_mm"]
+        file["train/pixel_spacing_mm"] = spacing.view(np.int64)
+    assert "'train/pixel_spacing_mm' is not what was written" in refusal(path)
 
 
 def test_a_changed_attribute_or_a_missing_array_of_our_own_file_is_noticed(tmp_path):

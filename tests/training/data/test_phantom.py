@@ -170,9 +170,7 @@ def test_predicting_nothing_scores_as_in_lidc(cases):
 
 
 def test_part_solid_nodules_are_outlined_in_two_ways():
-    case = next(
-        c for c in (phantom_case(i, seed=6) for i in range(200)) if c.nodule.core and c.presence > 0.8
-    )
+    case = next(c for c in (phantom_case(i, seed=6) for i in range(200)) if c.nodule.core and c.presence > 0.8)
     masks = case.draw_experts(600, seed=1)
     radius = np.sqrt(masks[masks.any(axis=(1, 2))].sum(axis=(1, 2)) / np.pi) / case.nodule.radius
     middle = (1 + case.nodule.core) / 2
@@ -204,9 +202,7 @@ def test_impossible_names_say_what_is_wrong(arguments, words):
         phantom_case(*arguments)
 
 
-@pytest.mark.parametrize(
-    "key", ["", "LIDC-IDRI-0099_nodule0_slice1", "phantom-s1-128px-x", "phantom-s1-30px-1"]
-)
+@pytest.mark.parametrize("key", ["", "LIDC-IDRI-0099_nodule0_slice1", "phantom-s1-128px-x", "phantom-s1-30px-1"])
 def test_a_key_that_names_no_phantom_is_refused(key):
     with pytest.raises(ConfigError, match="phantom"):
         case_of_key(key)

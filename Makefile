@@ -1,0 +1,49 @@
+# make demo   the viewer on synthetic cases, with the shipped model (a picture of it where there is no display)
+# make test   everything that CI checks
+PYTHON ?= python3
+BIN := .venv/bin
+# What Qt and OpenGL need beyond a bare Debian or Ubuntu, and a display for machines without one.
+PACKAGES := python3-venv xvfb xauth libegl1 libgl1 libopengl0 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 \
+	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0
+
+.PHONY: demo test test-slow check system clean
+
+demo: .venv/installed
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
+		$(BIN)/napari-ambiseg demo; \
+	else \
+		xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/napari-ambiseg demo --screenshot ambiseg-demo.png; \
+	fi
+
+test: check
+	$(BIN)/pytest
+
+# The tests that take longer than CI allows as well.
+test-slow: check
+	$(BIN)/pytest -m "slow or not slow"
+
+check: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.venv/installed: pyproject.toml constraints.txt napari.yaml | system
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt -e ".[test]"
+	@touch $@
+
+system:
+	@command -v dpkg-query > /dev/null || exit 0; \
+	for package in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2> /dev/null | grep -q "ok installed" || missing="$$missing $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	else \
+		echo "If no window opens, run: sudo apt-get install --no-install-recommends$$missing"; \
+	fi
+
+clean:
+	rm -rf .venv dist ambiseg-demo.png
