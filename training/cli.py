@@ -113,13 +113,15 @@ def train(
     from training.fit.run import train_run
 
     config = load_config(preset, set_ or [])
+    progress = None
     with stop_on_signals() as stop, tqdm(total=config.fit.steps, unit="step", disable=None) as bar:
         for progress in train_run(config, data, run_dir, device, must_resume=resume, should_stop=stop.is_set):
             bar.update(progress.step - bar.n)
             bar.set_postfix_str(f"loss {progress.loss:.4f}")
             if bar.disable:
                 _say(progress.line())
-    _say(f"{run_dir}: step {progress.step} of {progress.steps}, loss {progress.loss:.4f}")
+    at, of = (progress.step, progress.steps) if progress else (config.fit.steps, config.fit.steps)
+    _say(f"{run_dir}: {'at' if progress else 'already at'} step {at} of {of}")
     if stop.is_set():
         raise typer.Exit(stop.exit_code)
 
@@ -142,7 +144,7 @@ def sample(
     from training.build import load_segmenter
     from training.data.dataset import open_dataset
     from training.export import write_samples
-    from training.records import Trajectory
+    from training.records import SampleSet, Trajectory
     from training.segmenters.interface import StepwiseSampler
 
     with open_dataset(data) as dataset:
@@ -152,8 +154,10 @@ def sample(
     if trajectory:
         if not isinstance(segmenter, StepwiseSampler):
             raise ConfigError(f"{model!r} draws in one pass and has no trajectory; leave out --trajectory")
-        seen = Trajectory.of(segmenter.walk(case.image, samples, seed))
-    drawn = segmenter.draw(case.image, samples, seed)
+        walked = list(segmenter.walk(case.image, samples, seed))
+        drawn, seen = SampleSet(walked[-1].masks, seed, segmenter.provenance), Trajectory.of(walked)
+    else:
+        drawn = segmenter.draw(case.image, samples, seed)
     write_samples(out, case, drawn, seen)
     empty = int((~drawn.masks.any(axis=(1, 2))).sum())
     _say(
@@ -208,7 +212,7 @@ def evaluate(
         }
     summary = facts | evaluation.summary()
     if out is not None:
-        write_bytes(out, json.dumps(summary, indent=2).encode())
+        _write_json(out, summary)
     _print_scores(summary)
 
 
@@ -226,8 +230,10 @@ def export(
     from training.build import load_model_weights
     from training.checkpoint import save_weights
 
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"the name of a weights file must end in .safetensors, got {out.name!r}")
     tensors, card = load_model_weights(model)
-    found = json.loads(scores.read_text(encoding="utf-8")) if scores else {}
+    found = _read_scores(scores) if scores else {}
     changes = {"name": name, "summary": summary, "licence": licence, "command": command, "scores": found}
     save_weights(out, {key: tensor.half() for key, tensor in tensors.items()}, card.model_copy(update=changes))
     _say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
@@ -238,6 +244,22 @@ def _counts(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise ConfigError(f"cannot read the numbers of masks {text!r}; write them as 4,16") from None
+
+
+def _read_scores(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot read the scores {path}: {error}; give what `ambiseg evaluate --out` wrote"
+        ) from error
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    try:
+        write_bytes(path, json.dumps(content, indent=2).encode())
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}; choose another place") from error
 
 
 def _say(line: str) -> None:

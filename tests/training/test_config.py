@@ -75,5 +75,5 @@ def test_mistakes_are_told_in_one_line(preset, overrides, says):
 def test_a_broken_toml_file_is_named(tmp_path):
     file = tmp_path / "broken.toml"
     file.write_text("fit = [")
-    with pytest.raises(ConfigError, match="broken.toml is not valid TOML"):
+    with pytest.raises(ConfigError, match=r"broken.toml is not valid TOML"):
         load_config(str(file))

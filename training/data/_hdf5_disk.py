@@ -1,10 +1,9 @@
-"""The disk under an HDF5 file being written: full disks told in one line, and files that appear whole or not at all."""
+"""The disk under an HDF5 file being written: a full one is told in one line, and does not take HDF5 down."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,17 +64,3 @@ def disk_errors_named(path: Path) -> Iterator[None]:
     except HDF5_ERRORS as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0]
         raise DataFormatError(f"{path}: cannot be written ({reason}); nothing was changed there") from error
-
-
-def publish(part: Path, path: Path) -> None:
-    """Give a complete file its name, so that a crash or power cut leaves the old file or the new one."""
-    with disk_errors_named(path):
-        with part.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        part.replace(path)
-        if os.name == "posix":  # elsewhere a folder cannot be opened, and renaming is already durable
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +13,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data._hdf5_disk import QuietDisk, disk_errors_named, publish
+from training.atomic import publish, temporary_beside
+from training.data._hdf5_disk import QuietDisk, disk_errors_named
 from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest, type_and_shape
 from training.data.dataset import Attribute, ImageArray, intensity
 from training.errors import ConfigError, DataFormatError
@@ -57,14 +56,15 @@ def write_dataset(
     """
     path = Path(path)
     _check_request(path, splits, attributes)
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    part = temporary_beside(path)
     try:
         with contextlib.closing(_Writer(path, part, image_type)) as writer:
             for split, slices in splits.items():
                 for case in slices:
                     writer.append(split, case)
             writer.finish(attributes)
-        publish(part, path)
+        with disk_errors_named(path):
+            publish(part, path)
     finally:
         part.unlink(missing_ok=True)
 

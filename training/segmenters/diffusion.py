@@ -57,7 +57,7 @@ class DiffusionSegmenter:
         self._sampler = sampler
         self._times = uniform_times(n_steps)
         self._batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
-        self._provenance: dict[str, str | int | float | None] = {
+        self.provenance: Mapping[str, str | int | float | None] = {
             "model": name,
             "steps": n_steps,
             "device": str(self._device),
@@ -76,7 +76,7 @@ class DiffusionSegmenter:
     def draw(self, image: FloatArray, n: int, seed: int) -> SampleSet:
         """Draw ``n`` masks; see `SegmentationSampler.draw`."""
         *_, last = self.walk(image, n, seed)
-        return SampleSet(last.masks, seed, self._provenance)
+        return SampleSet(last.masks, seed, self.provenance)
 
     def walk(self, image: FloatArray, n: int, seed: int) -> Iterator[Step]:
         """Draw ``n`` masks step by step; see `StepwiseSampler.walk`.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +23,7 @@ class ExpertsOracle:
     masks: BoolArray | None = None
 
     name = "experts"
+    provenance: ClassVar[Mapping[str, str | int | float | None]] = {"model": name}
 
     def given(self, case: AnnotatedSlice) -> ExpertsOracle:
         """The oracle that knows this case's annotations."""
@@ -40,7 +43,7 @@ class ExpertsOracle:
         experts = [
             int(rng.generator(seed, rng.Purpose.EXPERT_ORACLE, id_=i).integers(len(self.masks))) for i in range(n)
         ]
-        return SampleSet(self.masks[experts], seed, {"model": self.name})
+        return SampleSet(self.masks[experts], seed, self.provenance)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class AlwaysEmpty:
     """Says "no lesion" every time: the score that a model must beat."""
 
     name = "empty"
+    provenance: ClassVar[Mapping[str, str | int | float | None]] = {"model": name}
 
     def given(self, case: AnnotatedSlice) -> AlwaysEmpty:
         """Itself: it needs no annotations."""
@@ -56,7 +60,7 @@ class AlwaysEmpty:
     def draw(self, image: FloatArray, n: int, seed: int) -> SampleSet:
         """``n`` empty masks of the image's shape; see `SegmentationSampler.draw`."""
         require_samples(n)
-        return SampleSet(np.zeros((n, *image.shape), bool), seed, {"model": self.name})
+        return SampleSet(np.zeros((n, *image.shape), bool), seed, self.provenance)
 
 
 def require_samples(n: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 from training.records import AnnotatedSlice, FloatArray, SampleSet, Step
@@ -19,6 +19,10 @@ class SegmentationSampler(Protocol):
     @property
     def name(self) -> str:
         """What the user calls it: a shipped name or a checkpoint's path."""
+
+    @property
+    def provenance(self) -> Mapping[str, str | int | float | None]:
+        """What a sample set that it draws records about where it comes from; plain JSON values."""
 
     def given(self, case: AnnotatedSlice) -> SegmentationSampler:
         """The segmenter for this case.

@@ -119,7 +119,7 @@ def test_an_oracle_recovers_x0(name, prediction, n_steps, b):
             SAMPLERS[name],
             schedule,
             uniform_times(n_steps),
-            lambda index: torch.randn(x0.shape, generator=generator),
+            lambda _: torch.randn(x0.shape, generator=generator),
         )
     )
     tolerance = 2e-3 if isinstance(prediction, EpsPrediction) else 1e-4

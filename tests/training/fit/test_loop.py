@@ -157,7 +157,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(d
         return batch
 
     monkeypatch.setattr(module.Batches, "at", poisoned)
-    with pytest.raises(ConfigError, match="no longer finite at step 20; lower fit.learning_rate"):
+    with pytest.raises(ConfigError, match=r"no longer finite at step 20; lower fit.learning_rate"):
         run(quick(), data, tmp_path)
     assert newest_checkpoint(tmp_path).stem == "step-00000010"
 
