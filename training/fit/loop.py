@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -92,7 +93,9 @@ def fit_model(
         If the loss is no longer finite; the last checkpoint stays as it was.
     """
     fit = config.fit
-    torch.use_deterministic_algorithms(fit.determinism != "fast")
+    if fit.determinism != "fast":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it; read when it starts
+        torch.use_deterministic_algorithms(True)
     denoiser = build_denoiser(config).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective = build_objective(config)
     optimizer = torch.optim.AdamW(
