@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.data.dataset import open_dataset
+from training.data.opening import open_dataset
 from training.errors import AmbisegError, CheckpointError, ConfigError, DataFormatError, DeviceError
 from training.records import AnnotatedSlice, SampleSet, Step, Trajectory
 

@@ -142,7 +142,7 @@ def sample(
 ) -> None:
     """Draw masks for one slice and write them to a file."""
     from training.build import load_segmenter
-    from training.data.dataset import open_dataset
+    from training.data.opening import open_dataset
     from training.export import write_samples
     from training.records import SampleSet, Trajectory
     from training.segmenters.interface import StepwiseSampler
@@ -186,7 +186,7 @@ def evaluate(
     from tqdm import tqdm
 
     from training.build import load_segmenter
-    from training.data.dataset import open_dataset
+    from training.data.opening import open_dataset
     from training.evaluation.evaluate import Evaluation, evaluate_cases
 
     counts = _counts(samples)

@@ -1,6 +1,6 @@
-"""What a data set of annotated slices looks like, and the one door to open one.
+"""What a data set of annotated slices looks like.
 
-``N`` slices of ``H, W`` pixels with ``K`` experts each.  Torch-free; h5py is loaded only when a file is opened.
+``N`` slices of ``H, W`` pixels with ``K`` experts each.  Torch-free.
 """
 
 from __future__ import annotations
@@ -146,28 +146,3 @@ class Dataset(Protocol):
 
     def __exit__(self, *reason: object) -> None:
         self.close()
-
-
-def open_dataset(path: str | Path) -> Dataset:
-    """Open annotated slices, whatever they are stored in: the content decides, not the file's name.
-
-    Raises
-    ------
-    DataFormatError
-        If there is no such file, or it is damaged, unsafe or of a kind that cannot be read.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise DataFormatError(f"{path}: is a folder; give an HDF5 file in PHiSeg's layout")
-    if not path.is_file():
-        raise DataFormatError(f"{path}: no such file; give an HDF5 file in PHiSeg's layout")
-    from training.data.hdf5 import Hdf5Dataset, is_hdf5
-
-    if is_hdf5(path):
-        return Hdf5Dataset(path)
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(8)
-    except OSError as error:
-        raise DataFormatError(f"{path}: cannot be read: {error.strerror}") from error
-    raise DataFormatError(f"{path}: not an HDF5 file (it starts with {head!r}); give an HDF5 file in PHiSeg's layout")

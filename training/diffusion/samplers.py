@@ -44,6 +44,11 @@ class Sampler(Protocol):
         """
 
 
+def fresh_share(schedule: CosineSchedule, t: Tensor, s: Tensor) -> Tensor:
+    """The paper's c = 1 - SNR(t) / SNR(s), in [0, 1]: the share of x_s that x_t does not determine."""
+    return -torch.expm1(schedule.log_snr(t) - schedule.log_snr(s))
+
+
 @dataclass(frozen=True)
 class Ddpm:
     """Ancestral sampling from q(x_s | x_t, x0_hat) (Eq. 2).
@@ -71,7 +76,7 @@ class Ddpm:
         noise: Tensor | None,
     ) -> Tensor:
         assert noise is not None  # noqa: S101 -- the walk gives noise to every stochastic sampler
-        c = -torch.expm1(schedule.log_snr(t) - schedule.log_snr(s))  # 1 - SNR(t) / SNR(s)
+        c = fresh_share(schedule, t, s)
         # (1 - c) alpha_s / alpha_t without its 0 / 0 at t = 1
         carry = schedule.alpha(t) * schedule.sigma(s) ** 2 / (schedule.alpha(s) * schedule.sigma(t) ** 2)
         spread = schedule.sigma(s if self.variance == "small" else t)
@@ -102,7 +107,6 @@ class Ddim:
         if not self.is_stochastic:
             return schedule.alpha(s) * x0_hat + schedule.sigma(s) * eps_hat
         assert noise is not None  # noqa: S101 -- the walk gives noise to every stochastic sampler
-        c = -torch.expm1(schedule.log_snr(t) - schedule.log_snr(s))
-        fresh = self.eta * c.sqrt() * schedule.sigma(s)
+        fresh = self.eta * fresh_share(schedule, t, s).sqrt() * schedule.sigma(s)
         kept = (schedule.sigma(s) ** 2 - fresh**2).sqrt()
         return schedule.alpha(s) * x0_hat + kept * eps_hat + fresh * noise

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from training.atomic import write_bytes
 from training.config import Config
-from training.data.dataset import open_dataset
+from training.data.opening import open_dataset
 from training.device import pick_device
 from training.errors import CheckpointError, ConfigError, DataFormatError
 from training.fit.batches import Batches

@@ -10,7 +10,8 @@ import numpy as np
 
 from training.build import count_parameters
 from training.config import PRESETS, Config
-from training.data.dataset import Dataset, SliceDataset, open_dataset
+from training.data.dataset import Dataset, SliceDataset
+from training.data.opening import open_dataset
 from training.errors import ConfigError
 from training.metrics import diversity
 from training.model_card import SHIPPED, find_weights, read_card, shipped_models

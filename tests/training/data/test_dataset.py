@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from training.data.dataset import SliceArrays, intensity, open_dataset, white_level
+from training.data.dataset import SliceArrays, intensity, white_level
 from training.data.hdf5 import write_dataset
+from training.data.opening import open_dataset
 from training.errors import ConfigError, DataFormatError
 from training.records import AnnotatedSlice
 

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.data.dataset import intensity, open_dataset
+from training.data.dataset import intensity
 from training.data.hdf5 import is_annotated_hdf5, write_dataset
+from training.data.opening import open_dataset
 from training.errors import ConfigError, DataFormatError
 from training.records import AnnotatedSlice
 
