@@ -23,6 +23,17 @@ def scale_bar(viewer: Any) -> Any:
     return viewer.scale_bar if canvas is None else canvas.overlays.scale_bar
 
 
+def fit_slider_labels(viewer: Any) -> None:
+    """Make room for the names of napari's sliders, which it does by itself only when the number of axes changes.
+
+    Without a window, or where a later napari has no such method, there is nothing to do.
+    """
+    qt_viewer = getattr(getattr(getattr(viewer, "window", None), "_qt_window", None), "_qt_viewer", None)
+    fit = getattr(getattr(qt_viewer, "dims", None), "_resize_axis_labels", None)
+    if fit is not None:
+        fit()
+
+
 def main_window(viewer: Any) -> Any:
     """The Qt main window of a viewer: to be told of its end, to parent a timer, to take its picture."""
     return unwrapped(viewer).window._qt_window

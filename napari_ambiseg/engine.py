@@ -19,6 +19,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection
 from queue import Empty, SimpleQueue
 
@@ -34,9 +35,11 @@ from napari_ambiseg.messages import (
     Finished,
     SampleRequest,
 )
+from training.errors import DeviceError
 
+ADDRESS = "ambiseg address: "  # begins the one line of the child's standard output that is meant for us
 _COMMAND = (sys.executable, "-P", "-m", "napari_ambiseg.engine_process")
-_PATIENCE = 2.0  # seconds that a child gets to end after SIGTERM
+_PATIENCE = 2.0  # seconds that a child gets to end by itself, or after SIGTERM
 
 
 class _Child:
@@ -46,9 +49,12 @@ class _Child:
         self.inbox: SimpleQueue[Answer] = SimpleQueue()
         self.outbox: SimpleQueue[Command | None] = SimpleQueue()
         self._ending = False
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors="replace"
+            )
+        except OSError as error:
+            raise DeviceError(f"cannot start the sampling process with {command[0]}: {error.strerror}") from error
         self._receiver = threading.Thread(target=self._receive, name="ambiseg-receive", daemon=True)
         self._receiver.start()
 
@@ -56,22 +62,32 @@ class _Child:
         """Connect, then pass on every answer until the child hangs up."""
         key = secrets.token_bytes(32)
         try:
-            assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101, PT018 - for mypy
-            self.process.stdin.write(key.hex() + "\n")
-            self.process.stdin.flush()
-            address = self.process.stdout.readline().strip()  # "" when the child died before it could listen
-            if address:
+            if address := self._address(key):
                 with Client(address, authkey=key) as connection:
-                    sender = threading.Thread(target=self._send, args=(connection,), daemon=True)
+                    sender = threading.Thread(target=self._send, args=(connection,), name="ambiseg-send", daemon=True)
                     sender.start()
                     while True:
                         self.inbox.put(connection.recv())
-        except (EOFError, OSError):
-            pass  # the child is gone: said below, once, whatever the way
+        except (EOFError, OSError, AuthenticationError):
+            pass  # the child is of no use any more: said below, once, whatever the way
         finally:
             self.outbox.put(None)
             if not self._ending:
-                self.inbox.put(Died(_obituary(self.process.wait())))
+                self.inbox.put(Died(_obituary(self._last_code())))
+
+    def _address(self, key: bytes) -> str:
+        """Hand over the key and read where the child listens; "" if it ends before it does.
+
+        Libraries may print while they are imported, before our own code can keep them from it; such lines are
+        passed over.
+        """
+        assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101, PT018 - for mypy
+        self.process.stdin.write(key.hex() + "\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line.startswith(ADDRESS):
+                return line.removeprefix(ADDRESS).strip()
+        return ""
 
     def _send(self, connection: Connection) -> None:
         while (command := self.outbox.get()) is not None:
@@ -79,6 +95,14 @@ class _Child:
                 connection.send(command)
             except OSError:
                 return  # the receiving thread sees the same end and reports it
+
+    def _last_code(self) -> int:
+        """Exit code of a child that hung up."""
+        try:
+            return self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
 
     @property
     def alive(self) -> bool:
@@ -127,14 +151,20 @@ class Engine:
         return self._child.process.pid if self._child is not None and self._child.alive else None
 
     def start(self, request: SampleRequest) -> int:
-        """Send a request under a new generation number, which is returned; an older one becomes stale."""
+        """Send a request under a new generation number, which is returned; an older one becomes stale.
+
+        Raises
+        ------
+        DeviceError
+            If no process can be started.
+        """
+        self._send(replace(request, generation=self.generation + 1))
         self.generation += 1
         self.busy = True
-        self._send(replace(request, generation=self.generation))
         return self.generation
 
     def ask_devices(self) -> None:
-        """Ask which devices there are; `Devices` comes back through `poll`."""
+        """Ask which devices there are; `Devices` comes back through `poll`.  Errors as in `start`."""
         self._send(DevicesWanted())
 
     def cancel(self) -> None:
@@ -170,5 +200,6 @@ class Engine:
     def _send(self, command: Command) -> None:
         if self._child is None:
             self._child = _Child(self._command)
+            atexit.unregister(self.stop)
             atexit.register(self.stop)
         self._child.outbox.put(command)

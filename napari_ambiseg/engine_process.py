@@ -1,13 +1,14 @@
 """The sampling process itself: loads models, walks, streams the states back.
 
 Started by `engine.Engine` as ``python -m napari_ambiseg.engine_process``.  The one place of the plugin where torch
-is imported, and that only when the first request arrives.  Standard input: the connection's key as one line of hex, then
-nothing, until its end says that the viewer is gone.  Standard output: the socket's address as one line.
+is imported, and that only when the first request arrives.  Standard input: the connection's key as one line of hex,
+then nothing, until its end says that the viewer is gone.  Standard output: the socket's address as one line.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -20,7 +21,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from napari_ambiseg.engine import ADDRESS
 from napari_ambiseg.messages import (
+    Answer,
     Cancel,
     Cancelled,
     Command,
@@ -33,10 +36,11 @@ from napari_ambiseg.messages import (
     Stepped,
 )
 from training.errors import AmbisegError
-from training.records import Step
-from training.segmenters.interface import StepwiseSampler
+from training.model_card import newest_checkpoint
+from training.records import BoolArray, Step
+from training.segmenters.interface import SegmentationSampler, StepwiseSampler
 
-Loader = Callable[[SampleRequest], tuple[StepwiseSampler, str]]
+Loader = Callable[[SampleRequest], SegmentationSampler]
 
 _GRACE = 5.0  # seconds between the viewer's end and ours, if a step is still being computed
 
@@ -47,13 +51,11 @@ def frame_indices(n_steps: int, max_frames: int) -> tuple[int, ...]:
     return tuple(int(index) for index in np.linspace(0, n_steps, count).round())
 
 
-def load_segmenter(request: SampleRequest) -> tuple[StepwiseSampler, str]:
-    """The segmenter that a request asks for, and the device that its wish became."""
+def load_segmenter(request: SampleRequest) -> SegmentationSampler:
+    """The segmenter that a request asks for."""
     import training
-    from training.device import pick_device
 
-    device = str(pick_device(request.device))
-    return training.load_segmenter(request.model, device, sampler=request.sampler, steps=request.steps), device
+    return training.load_segmenter(request.model, request.device, sampler=request.sampler, steps=request.steps)
 
 
 def device_names() -> Sequence[str]:
@@ -63,78 +65,115 @@ def device_names() -> Sequence[str]:
     return available_devices()
 
 
+class _ViewerGoneError(Exception):
+    """The other end of the connection is closed."""
+
+
+class _SupersededError(Exception):
+    """The request under way was cancelled, or a newer one came."""
+
+
 class Server:
     """Serves one viewer over one connection; keeps the model of the last request warm."""
 
     def __init__(self, connection: Connection, load: Loader, devices: Callable[[], Sequence[str]]) -> None:
         self._connection, self._load, self._devices = connection, load, devices
         self._waiting: deque[Command] = deque()
-        self._warm: tuple[tuple[object, ...], StepwiseSampler, str] | None = None
+        self._warm: tuple[tuple[object, ...], SegmentationSampler] | None = None
 
     def run(self) -> None:
         """Answer commands until the viewer hangs up."""
         try:
             while True:
-                command = self._waiting.popleft() if self._waiting else self._connection.recv()
+                command = self._waiting.popleft() if self._waiting else self._receive()
                 if isinstance(command, DevicesWanted):
-                    self._connection.send(Devices(tuple(self._devices())))
+                    self._send(Devices(tuple(self._devices())))
                 elif isinstance(command, SampleRequest):
-                    self._answer(command)
-        except (EOFError, OSError):
-            return  # the viewer is gone
+                    self._send(self._answer(command))
+        except _ViewerGoneError:
+            return
 
-    def _answer(self, request: SampleRequest) -> None:
+    def _answer(self, request: SampleRequest) -> Answer:
         try:
-            done = self._sample(request)
+            return self._sample(request)
+        except _SupersededError:
+            return Cancelled(request.generation)
         except AmbisegError as error:
-            done = Failed(request.generation, str(error))
-        except (EOFError, OSError):
+            return Failed(request.generation, str(error))
+        except _ViewerGoneError:
             raise
         except Exception as error:  # a bug of ours must not cost the warm process: one line there, the rest here
             traceback.print_exc()
-            done = Failed(request.generation, f"sampling failed: {type(error).__name__}: {error}".splitlines()[0])
-        self._connection.send(done)
+            return Failed(request.generation, f"sampling failed: {type(error).__name__}: {error}".splitlines()[0])
 
-    def _sample(self, request: SampleRequest) -> Finished | Cancelled:
+    def _sample(self, request: SampleRequest) -> Finished:
         started = time.perf_counter()
-        segmenter, device = self._segmenter(request)
-        if self._superseded(request):
-            return Cancelled(request.generation)
-        frames = frame_indices(segmenter.n_steps, request.max_frames)
-        self._connection.send(Loaded(request.generation, segmenter.name, device, segmenter.n_steps, frames))
-        for step in segmenter.walk(request.image, request.n, request.seed):
-            if step.index in frames:
-                self._connection.send(_stepped(request.generation, step))
-            if step.index == segmenter.n_steps:
-                break
-            if self._superseded(request):
-                return Cancelled(request.generation)
-        provenance: dict[str, str | int | float | None] = {
-            "model": segmenter.name,
-            "sampler": request.sampler,
-            "steps": segmenter.n_steps,
-            "samples": request.n,
-            "seed": request.seed,
-            "device": device,
-        }
-        return Finished(request.generation, step.masks, time.perf_counter() - started, provenance)
+        self._require_wanted(request)
+        segmenter = self._segmenter(request).given(request.case)
+        self._require_wanted(request)
+        if isinstance(segmenter, StepwiseSampler):
+            masks = self._walk(segmenter, request)
+        else:
+            self._loaded(segmenter, request, 0, ())
+            masks = segmenter.draw(request.case.image, request.n, request.seed).masks
+        provenance = {**segmenter.provenance, "samples": request.n, "seed": request.seed}
+        return Finished(request.generation, masks, time.perf_counter() - started, provenance)
 
-    def _segmenter(self, request: SampleRequest) -> tuple[StepwiseSampler, str]:
-        """The warm segmenter if it is the one asked for, else a newly loaded one; and its device."""
+    def _walk(self, segmenter: StepwiseSampler, request: SampleRequest) -> BoolArray:
+        """Send the states that are to be watched, and return the drawn masks."""
+        frames = frame_indices(segmenter.n_steps, request.max_frames)
+        self._loaded(segmenter, request, segmenter.n_steps, frames)
+        for step in segmenter.walk(request.case.image, request.n, request.seed):
+            if step.index in frames:
+                self._send(_stepped(request.generation, step))
+            if step.index < segmenter.n_steps:
+                self._require_wanted(request)
+        return step.masks
+
+    def _loaded(
+        self, segmenter: SegmentationSampler, request: SampleRequest, steps: int, frames: tuple[int, ...]
+    ) -> None:
+        device = str(segmenter.provenance.get("device", "cpu"))  # what needs no network names no device
+        self._send(Loaded(request.generation, segmenter.name, device, steps, frames))
+
+    def _segmenter(self, request: SampleRequest) -> SegmentationSampler:
+        """The warm segmenter if it is the one asked for, else a newly loaded one."""
         key = (request.model, _stamp(request.model), request.device, request.sampler, request.steps)
         if self._warm is None or self._warm[0] != key:
             self._warm = None  # give the old one's memory back before the new one takes its own
-            self._warm = (key, *self._load(request))
-        return self._warm[1:]
+            self._warm = (key, self._load(request))
+        return self._warm[1]
 
-    def _superseded(self, request: SampleRequest) -> bool:
+    def _require_wanted(self, request: SampleRequest) -> None:
         """Look, without waiting, whether the viewer cancelled this request or sent a newer one."""
-        while self._connection.poll():
-            self._waiting.append(self._connection.recv())
-        return any(
+        while self._pending():
+            self._waiting.append(self._receive())
+        if any(
             isinstance(command, Cancel | SampleRequest) and command.generation >= request.generation
             for command in self._waiting
-        )
+        ):
+            raise _SupersededError
+
+    # The model may raise an OSError of its own; only those of the connection mean that the viewer is gone.
+
+    def _pending(self) -> bool:
+        try:
+            return self._connection.poll()
+        except (EOFError, OSError) as error:
+            raise _ViewerGoneError from error
+
+    def _receive(self) -> Command:
+        try:
+            command: Command = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise _ViewerGoneError from error
+        return command
+
+    def _send(self, answer: Answer) -> None:
+        try:
+            self._connection.send(answer)
+        except OSError as error:
+            raise _ViewerGoneError from error
 
 
 def _stepped(generation: int, step: Step) -> Stepped:
@@ -144,34 +183,40 @@ def _stepped(generation: int, step: Step) -> Stepped:
         float(step.t),
         step.x_t.astype(np.float16),
         step.x0_hat.astype(np.float16),
-        np.ascontiguousarray(step.masks),
+        step.masks,
     )
 
 
-def _stamp(model: str) -> float:
-    """When a checkpoint was last written (0 for a shipped name), so that a newer one is loaded again."""
+def _stamp(model: str) -> tuple[str, int]:
+    """What a model's path means now (nothing for a shipped name): a run that goes on is loaded again."""
     path = Path(model)
-    return path.stat().st_mtime if path.is_file() else 0.0
+    newest = newest_checkpoint(path) if path.is_dir() else path
+    return (str(newest), newest.stat().st_mtime_ns) if newest is not None and newest.is_file() else ("", 0)
 
 
 def _end_with_viewer() -> None:
     """Wait for standard input to end, which it does when the viewer's process does, then end this one too."""
-    sys.stdin.read()
+    while os.read(0, 1):  # not sys.stdin.read(): its lock, held here, would trip the interpreter's own end
+        pass
     time.sleep(_GRACE)  # the serving loop ends by itself between two steps; this is for a step that takes long
     os._exit(0)
 
 
 def main(load: Loader = load_segmenter, devices: Callable[[], Sequence[str]] = device_names) -> None:
     """Serve the viewer that started this process until it hangs up."""
+    # Ctrl-C in the terminal is for the viewer; this process goes when the viewer does.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A library that prints must not write to a pipe that nobody reads any more: only the address goes there.
+    answers = os.dup(1)
+    os.dup2(2, 1)
     key = bytes.fromhex(sys.stdin.readline())
     threading.Thread(target=_end_with_viewer, daemon=True).start()
     with TemporaryDirectory(prefix="ambiseg-", ignore_cleanup_errors=True) as folder:
         address = None if sys.platform == "win32" else str(Path(folder) / "door")
         with Listener(address, authkey=key) as listener:
-            print(listener.address, flush=True)  # noqa: T201 - the address is this process's answer
+            os.write(answers, f"{ADDRESS}{listener.address}\n".encode())
+            os.close(answers)
             connection = listener.accept()
-    # From here on a library that prints must not write to a pipe that nobody reads any more.
-    os.dup2(2, 1)
     with connection:
         Server(connection, load, devices).run()
 

@@ -22,7 +22,6 @@ class ExpertMeasures:
     disagreement : mean of all distances, self-pairs in: the experts' term E[d(y, y')] of the GED
     areas : (K,) float, in ``unit``
     unit : "mm²" where the pixel spacing is known, else "px"
-    pixel_area : area of a pixel in ``unit``
     """
 
     n_found: int
@@ -31,22 +30,18 @@ class ExpertMeasures:
     disagreement: float
     areas: NDArray[np.float64]
     unit: str
-    pixel_area: float
 
     @classmethod
     def of(cls, case: AnnotatedSlice) -> ExpertMeasures:
         """Measure a case."""
         distances = pairwise_distance(case.masks)
-        spacing = case.spacing_mm
-        pixel_area = 1.0 if spacing is None else spacing[0] * spacing[1]
         return cls(
             n_found=case.n_found,
             n_experts=case.n_experts,
             distances=distances,
             disagreement=float(distances.mean()),
-            areas=case.masks.sum(axis=(1, 2)) * pixel_area,
-            unit="px" if spacing is None else "mm²",
-            pixel_area=pixel_area,
+            areas=case.masks.sum(axis=(1, 2)) * _pixel_area(case),
+            unit="px" if case.spacing_mm is None else "mm²",
         )
 
 
@@ -72,7 +67,7 @@ class SampleMeasures:
     areas: NDArray[np.float64]
 
     @classmethod
-    def of(cls, masks: BoolArray, case: AnnotatedSlice, pixel_area: float = 1.0) -> SampleMeasures:
+    def of(cls, masks: BoolArray, case: AnnotatedSlice) -> SampleMeasures:
         """Score (N, H, W) bool masks against the experts of a case."""
         comparison = compare(masks, case.masks)
         v = comparison.ged("V")
@@ -85,5 +80,10 @@ class SampleMeasures:
             cross=v.cross,
             within_samples=v.within_samples,
             within_experts=v.within_experts,
-            areas=areas * pixel_area,
+            areas=areas * _pixel_area(case),
         )
+
+
+def _pixel_area(case: AnnotatedSlice) -> float:
+    """Area of a pixel in mm² where the spacing is known, else 1: areas are then in pixels."""
+    return 1.0 if case.spacing_mm is None else case.spacing_mm[0] * case.spacing_mm[1]

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from training.records import BoolArray, FloatArray, HalfArray
+from training.records import AnnotatedSlice, BoolArray, HalfArray
 
 
 @dataclass(frozen=True, eq=False)
 class SampleRequest:
-    """Draw ``n`` masks for one image, step by step.
+    """Draw ``n`` masks for one case, step by step.
 
     Parameters
     ----------
     generation : number of this request
-    model : shipped name or checkpoint path
-    image : (H, W) float32 in [0, 1]
+    model : shipped name, checkpoint path or reference
+    case : models look at its image alone; the reference "experts" draws from its annotations
     n, seed : how many samples, and the seed that with a sample's index names its noise
     device : "auto", "cpu", "cuda:0", ...
     sampler, steps : None keeps what the model's card says
@@ -28,7 +28,7 @@ class SampleRequest:
 
     generation: int
     model: str
-    image: FloatArray
+    case: AnnotatedSlice
     n: int
     seed: int
     device: str = "auto"
@@ -60,7 +60,8 @@ class Devices:
 class Loaded:
     """The model is in memory; sampling begins.
 
-    ``frames`` are the indices of the states that will follow, rising, the last one ``n_steps``.
+    ``frames`` are the indices of the states that will follow, rising, the last one ``n_steps``; none for a model
+    that draws in one go, which has no steps to watch.
     """
 
     generation: int

@@ -25,14 +25,14 @@ def read_hdf5(path: str | Sequence[str]) -> Reader | None:
 def _first_case(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
     """The first case of the file's first split; the case browser, where it is open, takes over the rest."""
     import training
-    from napari_ambiseg.layers import Origin, case_layers
+    from napari_ambiseg.layers import Origin, opened_layers
     from training.errors import AmbisegError
 
     source = str(path)
     try:
         with training.open_dataset(source) as dataset:
             split, cases = next(iter(dataset.splits.items()))
-            return list(case_layers(cases[0], Origin(source, split, 0)))
+            return list(opened_layers(cases[0], Origin(source, split, 0)))
     except AmbisegError as error:
         from napari.utils.notifications import show_error
 

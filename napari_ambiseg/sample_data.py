@@ -67,6 +67,6 @@ class DemoSet:
 
 def demo_cases() -> list[LayerData]:
     """npe2 sample data: the first demo case; the case browser, where it is open, lists the others."""
-    from napari_ambiseg.layers import Origin, case_layers
+    from napari_ambiseg.layers import Origin, opened_layers
 
-    return case_layers(PhantomCases()[0], Origin(DEMO, _SPLIT, 0))
+    return opened_layers(PhantomCases()[0], Origin(DEMO, _SPLIT, 0))

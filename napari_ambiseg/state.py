@@ -55,6 +55,7 @@ class Playback:
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
     times: tuple[float, ...] = ()  # diffusion time of each frame that is there, falling from 1 to 0
     n_frames: int = 0  # frames that there will be
+    n_samples: int = 0  # samples that are being drawn or were, whatever is asked for next
     frame: int = 0
     sample: int = 0
     quantity: str = PREDICTED
