@@ -54,7 +54,7 @@ class Drawing:
         DeviceError
             If no sampling process can be started.
         """
-        self.forget()
+        self.forget(keep_sliders=True)
         wish, (height, width) = self._state.sampling, case.image.shape
         affordable = _TRAJECTORY_BYTES // (4 * wish.n_samples * height * width)
         self._request = SampleRequest(
@@ -78,14 +78,14 @@ class Drawing:
             self._engine.cancel()
             self._state.sampling.status, self._state.sampling.message = CANCELLING, "cancelling ..."
 
-    def forget(self) -> None:
-        """Back to no samples; a drawing under way is stopped."""
+    def forget(self, *, keep_sliders: bool = False) -> None:
+        """Back to no samples; a drawing under way is stopped.  ``keep_sliders`` where the next one begins at once."""
         self._engine.cancel()
         self._case = self._request = self._masks = None
         self._provenance, self._stale = {}, False
         with self._layers.by_us():
             self._player.forget()
-            self._layers.clear_samples()
+            self._layers.clear_samples(keep_sliders=keep_sliders)
         sampling, disagreement = self._state.sampling, self._state.disagreement
         sampling.status, sampling.progress, sampling.message, sampling.provenance = IDLE, 0.0, "", ""
         disagreement.raw, disagreement.processed, disagreement.curve = None, None, ()
@@ -133,6 +133,9 @@ class Drawing:
     def _end(self, message: str) -> None:
         self._state.sampling.status, self._state.sampling.message = IDLE, message
         self._player.end()
+        if not self._state.playback.n_frames:  # it ended before it began, or has no steps: no use for sliders
+            with self._layers.by_us():
+                self._layers.clear_samples()
 
     def _take_step(self, stepped: Stepped, case: AnnotatedSlice) -> None:
         sampling, disagreement = self._state.sampling, self._state.disagreement

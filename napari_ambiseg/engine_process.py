@@ -42,6 +42,7 @@ from training.segmenters.interface import SegmentationSampler, StepwiseSampler
 
 Loader = Callable[[SampleRequest], SegmentationSampler]
 
+_NICE = 5  # where both want the processor, the window comes first
 _GRACE = 5.0  # seconds between the viewer's end and ours, if a step is still being computed
 
 
@@ -206,6 +207,8 @@ def main(load: Loader = load_segmenter, devices: Callable[[], Sequence[str]] = d
     """Serve the viewer that started this process until it hangs up."""
     # Ctrl-C in the terminal is for the viewer; this process goes when the viewer does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        os.nice(_NICE)
     # A library that prints must not write to a pipe that nobody reads any more: only the address goes there.
     answers = os.dup(1)
     os.dup2(2, 1)

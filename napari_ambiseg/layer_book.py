@@ -103,10 +103,15 @@ class LayerBook:
         for data in sample_layers(masks, provenance, scale):
             self._put(data)
 
-    def clear_samples(self) -> None:
-        """Empty what a previous case's samples left, and keep the layers."""
+    def clear_samples(self, *, keep_sliders: bool = False) -> None:
+        """Empty the layers that show samples, and keep them.
+
+        napari takes a tenth of a second to take its sliders away and to make them again: ``keep_sliders`` spares
+        that where another trajectory is about to come.
+        """
         if (layer := self.find(TRAJECTORY)) is not None:
-            layer.data = np.full((1, 1, *layer.data.shape[-2:]), np.nan, np.float16)
+            n, frames, *size = layer.data.shape
+            layer.data = np.full((n, frames, *size) if keep_sliders else (1, 1, *size), np.nan, np.float16)
         if (layer := self.find(SAMPLES)) is not None:
             _redraw(layer, [], {"sample": []})
         if (layer := self.find(VARIANCE)) is not None:

@@ -14,6 +14,7 @@ from training.errors import AmbisegError
 from training.model_card import ModelCard, shipped_models
 
 _CHOOSE = "choose a checkpoint ..."
+_MODEL_TOOLTIP = "What draws the masks: a model that comes with the program, or a checkpoint of your own."
 _SAMPLERS = {
     "ddim": "DDIM: deterministic steps, good with few of them",
     "ddpm": "DDPM: ancestral steps, the paper's sampler",
@@ -48,6 +49,7 @@ class SamplerPanel(Dock):
 
     def _build(self) -> None:
         self.model = QComboBox()
+        self.model.setToolTip(_MODEL_TOOLTIP)
         self.model.activated.connect(self._choose_model)
         self.samples = _number(1, _MAX_SAMPLES, "How many masks to draw for this slice (N)")
         self.samples.valueChanged.connect(lambda value: setattr(self.state.sampling, "n_samples", value))
@@ -107,7 +109,8 @@ class SamplerPanel(Dock):
         busy = wish.status != IDLE
         _fill(self.model, [*dict.fromkeys([*self._cards, wish.model]), _CHOOSE], wish.model, _short_name)
         card = self._cards.get(wish.model)
-        self.model.setToolTip(f"{card.parameters:,} parameters. {card.summary}" if card else "a checkpoint of your own")
+        about = f" {wish.model}: {card.parameters:,} parameters. {card.summary}" if card else ""
+        self.model.setToolTip(_MODEL_TOOLTIP + about)
         _fill(self.device, list(wish.devices), wish.device, str)
         self.sampler.setCurrentText(wish.sampler)
         for box, value in ((self.samples, wish.n_samples), (self.steps, wish.steps), (self.seed, wish.seed)):
@@ -115,7 +118,9 @@ class SamplerPanel(Dock):
                 box.setValue(value)
         self.generate.setEnabled(not busy and self.state.browsing.index >= 0)
         self.cancel.setEnabled(busy and wish.status != CANCELLING)
+        self.bar.setUpdatesEnabled(False)  # or it repaints the whole window, canvas included, there and then
         self.bar.setValue(round(100 * wish.progress))
+        self.bar.setUpdatesEnabled(True)
         hint = "ready" if self.state.browsing.index >= 0 else "open a case first"
         self.message.setText(wish.message or hint)
         self.provenance.setText(" ".join(_short_word(word) for word in wish.provenance.split()))

@@ -269,7 +269,8 @@ def test_the_process_ends_with_its_viewer_however_that_ends(model):
         print(engine.pid, flush=True)
         time.sleep(600)
     """
-    with subprocess.Popen((sys.executable, "-c", textwrap.dedent(code)), stdout=subprocess.PIPE, text=True) as viewer:
+    command = (sys.executable, "-c", textwrap.dedent(code))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as viewer:  # noqa: S603 - our own code
         child = int(viewer.stdout.readline())
         assert psutil.pid_exists(child)
         viewer.kill()
@@ -287,7 +288,8 @@ def test_the_process_ends_when_the_viewer_ends_in_the_usual_way():
         collect(engine, Stepped)
         print(engine.pid, flush=True)
     """
-    done = subprocess.run((sys.executable, "-c", textwrap.dedent(code)), capture_output=True, text=True, timeout=60)
+    command = (sys.executable, "-c", textwrap.dedent(code))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)  # noqa: S603 - our own code
     assert done.returncode == 0
     wait_for_end(int(done.stdout), 2.0)
 

@@ -232,7 +232,7 @@ def test_forgetting_samples_empties_their_layers_and_keeps_them(book, viewer):
     assert book.find(SAMPLES).nshapes == 0
     assert not book.find(VARIANCE).data.any()
     assert np.isnan(book.find(TRAJECTORY).data).all()  # transparent, over the next case's image
-    assert [step for step in viewer.dims.nsteps][:2] == [1, 1]
+    assert viewer.dims.nsteps[:2] == (1, 1)
 
 
 def test_the_trajectory_keeps_a_fixed_contrast_and_the_users_colours(book):
