@@ -17,12 +17,6 @@ def text_overlay(viewer: Any) -> Any:
     return viewer.text_overlay if canvas is None else canvas.overlays.text
 
 
-def scale_bar(viewer: Any) -> Any:
-    """The scale bar; it moved like the text overlay."""
-    canvas = getattr(viewer, "canvas", None)
-    return viewer.scale_bar if canvas is None else canvas.overlays.scale_bar
-
-
 def fit_slider_labels(viewer: Any) -> None:
     """Make room for the names of napari's sliders, which it does by itself only when the number of axes changes.
 

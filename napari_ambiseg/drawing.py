@@ -84,8 +84,8 @@ class Drawing:
         self._case = self._request = self._masks = None
         self._provenance, self._stale = {}, False
         with self._layers.by_us():
-            self._player.forget()
-            self._layers.clear_samples(keep_sliders=keep_sliders)
+            self._player.forget(keep_sliders=keep_sliders)
+            self._layers.clear_samples()
         sampling, disagreement = self._state.sampling, self._state.disagreement
         sampling.status, sampling.progress, sampling.message, sampling.provenance = IDLE, 0.0, "", ""
         disagreement.raw, disagreement.processed, disagreement.curve = None, None, ()
@@ -133,9 +133,6 @@ class Drawing:
     def _end(self, message: str) -> None:
         self._state.sampling.status, self._state.sampling.message = IDLE, message
         self._player.end()
-        if not self._state.playback.n_frames:  # it ended before it began, or has no steps: no use for sliders
-            with self._layers.by_us():
-                self._layers.clear_samples()
 
     def _take_step(self, stepped: Stepped, case: AnnotatedSlice) -> None:
         sampling, disagreement = self._state.sampling, self._state.disagreement

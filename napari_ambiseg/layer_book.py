@@ -103,8 +103,15 @@ class LayerBook:
         for data in sample_layers(masks, provenance, scale):
             self._put(data)
 
-    def clear_samples(self, *, keep_sliders: bool = False) -> None:
-        """Empty the layers that show samples, and keep them.
+    def clear_samples(self) -> None:
+        """Empty the layers of drawn masks, and keep them."""
+        if (layer := self.find(SAMPLES)) is not None:
+            _redraw(layer, [], {"sample": []})
+        if (layer := self.find(VARIANCE)) is not None:
+            layer.data = np.zeros_like(layer.data)
+
+    def clear_trajectory(self, *, keep_sliders: bool = False) -> None:
+        """Empty the trajectory's layer, and keep it.
 
         napari takes a tenth of a second to take its sliders away and to make them again: ``keep_sliders`` spares
         that where another trajectory is about to come.
@@ -112,10 +119,6 @@ class LayerBook:
         if (layer := self.find(TRAJECTORY)) is not None:
             n, frames, *size = layer.data.shape
             layer.data = np.full((n, frames, *size) if keep_sliders else (1, 1, *size), np.nan, np.float16)
-        if (layer := self.find(SAMPLES)) is not None:
-            _redraw(layer, [], {"sample": []})
-        if (layer := self.find(VARIANCE)) is not None:
-            layer.data = np.zeros_like(layer.data)
 
     def remove_all(self) -> None:
         """Take all our layers out of the viewer."""

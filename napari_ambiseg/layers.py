@@ -56,7 +56,7 @@ def outlines(mask: BoolArray) -> list[np.ndarray]:
     """
     from skimage.measure import find_contours
 
-    paths = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
+    paths = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)  # type: ignore[no-untyped-call]
     return sorted((path - 1 for path in paths), key=len, reverse=True)
 
 

@@ -67,14 +67,18 @@ class Player:
     def end(self) -> None:
         """No state will come any more; what came stays."""
         self._playback.following = False
+        if not self._frames:  # there was no walk to scrub through
+            with self._layers.by_us():
+                self._layers.clear_trajectory()
 
-    def forget(self) -> None:
-        """Back to no walk at all."""
+    def forget(self, *, keep_sliders: bool = False) -> None:
+        """Back to no walk at all; with ``keep_sliders`` where the next one begins at once."""
         self._frames, self._steps, self._stale = {}, (), False
         playback = self._playback
         playback.playing = playback.following = False
         playback.times, playback.n_frames, playback.n_samples = (), 0, 0
         playback.frame = playback.sample = 0
+        self._layers.clear_trajectory(keep_sliders=keep_sliders)
 
     def update(self) -> None:
         """Draw what came in, not too often."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, QSortFilterProxyModel, Qt
@@ -125,7 +126,7 @@ class CaseBrowser(Dock):
     def _build(self) -> None:
         self.empty = OpenButtons(self.controller)
         self.column.addWidget(self.empty)
-        self.source = text_line(self, "What is open")
+        self.source = text_line(self)
         self.split = QComboBox()
         self.split.setToolTip("Part of the file: training, validation or test cases")
         self.split.activated.connect(lambda _: self.controller.open_split(self.split.currentText()))
@@ -146,6 +147,7 @@ class CaseBrowser(Dock):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setTabKeyNavigation(False)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # LIDC's identifiers differ at the end
         self.table.verticalHeader().setVisible(False)
         self.table.verticalHeader().setDefaultSectionSize(24)
         self.table.setMinimumHeight(120)
@@ -167,7 +169,8 @@ class CaseBrowser(Dock):
         browsing = self.state.browsing
         is_open = browsing.index >= 0
         self.empty.setVisible(not is_open)
-        self.source.setText(browsing.source or "Nothing is open yet.")
+        self.source.setText(Path(browsing.source).name or "Nothing is open yet.")
+        self.source.setToolTip(browsing.source)
         if [self.split.itemText(at) for at in range(self.split.count())] != list(browsing.splits):
             self.split.clear()
             self.split.addItems(browsing.splits)
@@ -189,7 +192,7 @@ class CaseBrowser(Dock):
     def _set_widths(self) -> None:
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(_CASE, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((_PATIENT, 90), (_SEEN, 70), (_DISTANCE, 60)):
+        for column, width in ((_PATIENT, 116), (_SEEN, 64), (_DISTANCE, 52)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
             header.resizeSection(column, width)
 

@@ -129,6 +129,7 @@ def text_line(parent: Dock, tooltip: str = "") -> QLabel:
     """A label whose text wraps and can be selected, added to a dock's column."""
     label = QLabel()
     label.setWordWrap(True)
+    label.setMinimumWidth(1)  # a long path in it must not widen the dock
     label.setToolTip(tooltip)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     parent.column.addWidget(label)

@@ -8,6 +8,7 @@ from typing import Any
 from napari.layers import Layer
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QPushButton
+from superqt import QElidingLabel
 
 from napari_ambiseg._compat import main_window, unwrapped
 from napari_ambiseg._qt.case_browser import OpenButtons
@@ -93,9 +94,9 @@ class ViewerPanel(Dock):
         self.next.setToolTip("The case after, in the file's order")
         self.previous.clicked.connect(lambda _: self.controller.next_case(-1))
         self.next.clicked.connect(lambda _: self.controller.next_case())
-        self.where = QLabel()
+        self.where = QElidingLabel()
+        self.where.setElideMode(Qt.TextElideMode.ElideMiddle)  # LIDC's identifiers are long and differ at the end
         self.where.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.where.setToolTip("The open case and its place in the file")
         row = QHBoxLayout()
         row.addWidget(self.previous)
         row.addWidget(self.where, 1)
@@ -120,7 +121,8 @@ class ViewerPanel(Dock):
         QTimer.singleShot(0, self._open_others)
 
     def _open_others(self) -> None:
-        open_all_docks(self.viewer)
+        if self.parent() is not None:  # else it was closed again at once
+            open_all_docks(self.viewer)
 
     def _hide_overlays(self) -> None:
         self._hidden = hide_overlays(self.viewer)
@@ -134,6 +136,7 @@ class ViewerPanel(Dock):
         browsing, survey = self.state.browsing, self.controller.survey
         count = 0 if survey is None else len(survey)
         self.where.setText(f"{browsing.key}  ({browsing.index + 1} of {count})" if count else "no case is open")
+        self.where.setToolTip(f"The open case and its place in the file: {browsing.key}")
         self.previous.setEnabled(browsing.index > 0)
         self.next.setEnabled(0 <= browsing.index < count - 1)
         self.setMinimumHeight(self.content.sizeHint().height() + 4)  # known only now that the theme's fonts are set

@@ -371,6 +371,17 @@ def test_a_model_without_steps_has_samples_and_no_trajectory(controller, engine)
     assert controller.frame_text() == ""
 
 
+@pytest.mark.parametrize("end", [Failed(2, "no memory"), Cancelled(2), Died("gone")])
+def test_where_no_step_came_there_is_nothing_to_scrub_through(controller, engine, viewer, end):
+    controller.open_demo()
+    draw(controller, engine)
+    controller.generate()
+    assert viewer.dims.nsteps[:2] == (6, STEPS + 1)  # the sliders wait for the next trajectory
+    engine.answer(end)
+    controller.tick()
+    assert viewer.dims.nsteps[:2] == (1, 1)
+
+
 def test_cancel_keeps_what_came_so_far(controller, engine):
     controller.open_demo()
     controller.generate()

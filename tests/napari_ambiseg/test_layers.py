@@ -228,6 +228,10 @@ def test_forgetting_samples_empties_their_layers_and_keeps_them(book, viewer):
     book.show_trajectory(np.ones((4, 11, 16, 16), np.float16), "x_t", (1, 1))
     before = list(viewer.layers)
     book.clear_samples()
+    book.clear_trajectory(keep_sliders=True)
+    assert viewer.dims.nsteps[:2] == (4, 11)
+    assert np.isnan(book.find(TRAJECTORY).data).all()
+    book.clear_trajectory()
     assert list(viewer.layers) == before
     assert book.find(SAMPLES).nshapes == 0
     assert not book.find(VARIANCE).data.any()
