@@ -30,14 +30,14 @@ def test_every_real_file_opens_and_its_slices_are_whole(shared_data):
 
 def test_a_short_training_on_real_slices_beats_always_empty(sample, tmp_path):
     """A few hundred steps of a small model: the loss falls, and GED on the val split is below always-empty's."""
-    config = load_config("demo", ["fit.steps=300", "fit.decay_steps=100", "fit.warmup_steps=50", "fit.log_every=50"])
+    config = load_config("demo", ["fit.steps=400", "fit.decay_steps=100", "fit.warmup_steps=50", "fit.log_every=50"])
     progress = list(train_run(config, [sample], tmp_path / "run", "cpu"))
     assert progress[-1].loss < 0.25 * progress[0].loss
 
     with open_dataset(sample) as dataset:
         cases = list(dataset.splits["val"])[::4]
     model, empty = (
-        evaluate(load_segmenter(name, "cpu"), cases, n=[4], postprocess=None).summary()["scores"]["4"]["raw"]
+        evaluate(load_segmenter(name, "cpu"), cases, n=[8], postprocess=None).summary()["scores"]["8"]["raw"]
         for name in (tmp_path / "run", "empty")
     )
     assert model["ged_u"]["mean"] < empty["ged_u"]["mean"]
