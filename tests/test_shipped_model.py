@@ -29,6 +29,7 @@ def check(n_cases: int, n: int, ratio: float, points: float) -> None:
     assert abs(shares["empty_model"]["mean"] - shares["empty_experts"]["mean"]) < points
 
 
+@pytest.mark.timeout(900)
 def test_the_demo_model_is_far_better_than_always_empty():
     """A glance at the promise: few cases, so with room for chance."""
     check(n_cases=32, n=8, ratio=0.45, points=0.12)
