@@ -107,9 +107,11 @@ def load_segmenter(
     DeviceError
         If the device is not there.
     """
+    where = pick_device(device)
+    if sampler is not None:
+        build_sampler(sampler)
     if model in REFERENCES:
         return REFERENCES[str(model)]
-    where = pick_device(device)
     path = find_weights(model)
     tensors, card = load_weights(path)
     denoiser = build_denoiser(card.config)

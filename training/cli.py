@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,6 +117,8 @@ def train(
     progress = None
     with stop_on_signals() as stop, tqdm(total=config.fit.steps, unit="step", disable=None) as bar:
         for progress in train_run(config, data, run_dir, device, must_resume=resume, should_stop=stop.is_set):
+            if bar.n == 0:  # what was done before counts neither for the rate nor for the time left
+                bar.n = bar.initial = progress.step
             bar.update(progress.step - bar.n)
             bar.set_postfix_str(f"loss {progress.loss:.4f}")
             if bar.disable:
@@ -207,13 +210,12 @@ def evaluate(
             "data": str(data),
             "data_sha256": dataset.sha256(),
             "split": split,
-            "steps": steps,
-            "sampler": sampler,
+            "sampling": dict(segmenter.provenance),
         }
     summary = facts | evaluation.summary()
+    _print_scores(summary)
     if out is not None:
         _write_json(out, summary)
-    _print_scores(summary)
 
 
 @app.command()
@@ -235,7 +237,8 @@ def export(
     tensors, card = load_model_weights(model)
     found = _read_scores(scores) if scores else {}
     changes = {"name": name, "summary": summary, "licence": licence, "command": command, "scores": found}
-    save_weights(out, {key: tensor.half() for key, tensor in tensors.items()}, card.model_copy(update=changes))
+    with _writing(out):
+        save_weights(out, {key: tensor.half() for key, tensor in tensors.items()}, card.model_copy(update=changes))
     _say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
@@ -255,11 +258,17 @@ def _read_scores(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _write_json(path: Path, content: Mapping[str, object]) -> None:
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        write_bytes(path, json.dumps(content, indent=2).encode())
+        yield
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}; choose another place") from error
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    with _writing(path):
+        write_bytes(path, json.dumps(content, indent=2).encode())
 
 
 def _say(line: str) -> None:

@@ -19,7 +19,7 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class NetworkConfig(_Section):
@@ -27,8 +27,8 @@ class NetworkConfig(_Section):
 
     image_channels: Positive = 3
     base_channels: Annotated[int, Field(gt=0, multiple_of=2)] = 32
-    multipliers: tuple[Positive, ...] = (1, 1, 2, 4)
-    res_blocks: tuple[Positive, ...] = (1, 2, 3, 4)
+    multipliers: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 1, 2, 4)
+    res_blocks: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 2, 3, 4)
     middle_blocks: Positive = 4
     heads: Positive = 1
     groups: Positive = 32
@@ -201,7 +201,9 @@ def load_config(preset: str, overrides: Sequence[str] = ()) -> Config:
     else:
         raise ConfigError(f"unknown preset {preset!r}; choose one of: {', '.join(PRESETS)}, or a .toml file")
     base = settings.get("preset", "custom")
-    merged = PRESETS[base].model_dump() if base in PRESETS else {}
+    if base not in ("custom", *PRESETS):
+        raise ConfigError(f"unknown preset {base!r} in {preset}; choose one of: custom, {', '.join(PRESETS)}")
+    merged = PRESETS[base].model_dump() if base != "custom" else {}
     _merge(merged, settings)
     for override in overrides:
         _merge(merged, _parse_override(override))
@@ -220,6 +222,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _parse_override(override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     key = key.strip()
+    if key == "preset":
+        raise ConfigError(f"{override!r} would only rename the settings; choose a preset with --preset")
     if not (equals and key):
         raise ConfigError(f"cannot read the setting {override!r}; write it as key=value, such as fit.steps=500")
     try:

@@ -62,6 +62,9 @@ def test_a_toml_file_starts_from_the_preset_it_names(tmp_path):
         ("tiny", ["network.res_blocks=[1]"], "2 levels and network.res_blocks has 1"),
         ("tiny", ["network.heads=3"], "network.heads = 3 must divide the 16 channels"),
         ("tiny", ["network.groups=3"], "network.groups = 3 must divide network.base_channels = 8"),
+        ("tiny", ["diffusion.weight_log_snr_limit=inf"], "weight_log_snr_limit.*finite number"),
+        ("tiny", ["network.multipliers=[]", "network.res_blocks=[]"], "network.multipliers.*at least 1 item"),
+        ("tiny", ["preset=demo"], "choose a preset with --preset"),
         ("tiny", ["image_size=33"], "image_size = 33 must be a multiple of 4"),
         ("no/such.toml", [], "cannot read the configuration no/such.toml: No such file"),
     ],
@@ -70,6 +73,14 @@ def test_mistakes_are_told_in_one_line(preset, overrides, says):
     with pytest.raises(ConfigError, match=says) as error:
         load_config(preset, overrides)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ['"recomended"', '["x"]', "3"])
+def test_a_toml_file_cannot_start_from_an_unknown_preset(tmp_path, name):
+    file = tmp_path / "mine.toml"
+    file.write_text(f"preset = {name}")
+    with pytest.raises(ConfigError, match=r"unknown preset .* choose one of: custom, paper-128"):
+        load_config(str(file))
 
 
 def test_a_broken_toml_file_is_named(tmp_path):

@@ -24,8 +24,8 @@ Attribute = str | int | float
 def white_level(dtype: np.dtype[np.generic]) -> float:
     """The stored value that means intensity 1: 255 for uint8, 1 for float32.
 
-    The only definition of intensity in the program: ``intensity = float32(stored) / white_level``.  Training
-    applies it on the device, where float32 division rounds as it does here.
+    The only definition of intensity in the program: ``intensity = float32(stored) / white_level``.  Float32
+    division is exactly rounded, so a device that applies it gets the same numbers.
     """
     if dtype == np.uint8:
         return 255.0

@@ -16,7 +16,7 @@ from training.errors import ConfigError
 
 @dataclass(frozen=True, eq=False)
 class WalkStep:
-    """A state of the walk: time, (float64, no dimensions), noisy masks and the clean masks predicted from them."""
+    """A state of the walk: time (float64, no dimensions), noisy masks and the clean masks predicted from them."""
 
     t: Tensor
     x_t: Tensor

@@ -16,7 +16,7 @@ from training.atomic import write_bytes
 from training.build import build_denoiser, build_objective, count_parameters
 from training.checkpoint import load_training_state, save_training_state
 from training.config import Config, FitConfig
-from training.errors import CheckpointError, ConfigError
+from training.errors import ConfigError
 from training.fit.batches import Batches
 from training.model_card import ModelCard, newest_checkpoint
 
@@ -75,7 +75,7 @@ def fit_model(
 
     Parameters
     ----------
-    config, batches : what to train on what
+    config, batches : what to train on what; the same as the checkpoint's, which the caller has seen to
     run_dir : gets ``checkpoints/`` and ``log.jsonl``; the caller holds its lock
     device : where to train
     training_data, made_with : recorded in each checkpoint's card
@@ -88,14 +88,14 @@ def fit_model(
     Raises
     ------
     CheckpointError
-        If the run's checkpoint was made with another configuration.
+        If the run's checkpoint cannot be read.
     ConfigError
-        If the loss is no longer finite; the last checkpoint stays as it was.
+        If the loss is no longer finite; nothing of it is saved, and the last checkpoint stays as it was.
     """
     fit = config.fit
     if fit.determinism != "fast":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it; read when it starts
-        torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(fit.determinism != "fast")
     denoiser = build_denoiser(config).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective = build_objective(config)
     optimizer = torch.optim.AdamW(
@@ -103,9 +103,7 @@ def fit_model(
     )
     start = 0
     if checkpoint := newest_checkpoint(run_dir):
-        card = load_training_state(checkpoint, denoiser, optimizer)
-        require_same(config, card.config, run_dir)
-        start = card.step
+        start = load_training_state(checkpoint, denoiser, optimizer).step
     _forget_log_after(run_dir / LOG, start)
 
     def save(step: int) -> None:
@@ -137,7 +135,13 @@ def fit_model(
 
         done = step + 1
         stopping = done == fit.steps or should_stop()
-        if done % fit.log_every == 0 or stopping:
+        logging, saving = done % fit.log_every == 0 or stopping, done % fit.checkpoint_every == 0 or stopping
+        if (logging or saving) and not math.isfinite(float(torch.stack(losses).mean())):
+            raise ConfigError(
+                f"the loss is no longer finite at step {done}; train in another run folder with a lower "
+                f"fit.learning_rate (now {fit.learning_rate:g})"
+            )
+        if logging:
             now = time.perf_counter()
             progress = Progress(
                 step=done,
@@ -147,45 +151,13 @@ def fit_model(
                 learning_rate=learning_rate(fit, step),
                 steps_per_second=len(losses) / (now - since),
             )
-            if not math.isfinite(progress.loss):
-                raise ConfigError(
-                    f"the loss is no longer finite at step {done}; lower fit.learning_rate "
-                    f"(now {fit.learning_rate:g}) and run again: it goes on from the last checkpoint"
-                )
             _log(run_dir / LOG, progress)
             losses, since = [], now
             yield progress
-        if done % fit.checkpoint_every == 0 or stopping:
+        if saving:
             save(done)
         if stopping:
             return
-
-
-def require_same(config: Config, earlier: Config, run_dir: Path) -> None:
-    """Refuse to go on with a run under other settings.
-
-    Raises
-    ------
-    CheckpointError
-        Naming the first setting that differs.
-    """
-    now, then = _flat(config.model_dump(mode="json")), _flat(earlier.model_dump(mode="json"))
-    for key in sorted(now.keys() | then.keys()):
-        if now.get(key) != then.get(key):
-            raise CheckpointError(
-                f"{run_dir} was trained with {key} = {then.get(key)!r}, now {now.get(key)!r}; "
-                f"use the same settings to resume, or another run folder"
-            )
-
-
-def _flat(settings: dict[str, object], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def _log(path: Path, progress: Progress) -> None:

@@ -19,7 +19,7 @@ from training.device import pick_device
 from training.errors import CheckpointError, ConfigError, DataFormatError
 from training.fit.batches import Batches
 from training.fit.loop import Progress, fit_model
-from training.model_card import newest_checkpoint
+from training.model_card import newest_checkpoint, read_card
 
 PACKAGES = ("napari-ambiseg", "torch", "numpy", "h5py", "safetensors")
 TRAIN_SPLIT = "train"
@@ -73,17 +73,24 @@ def train_run(
     batches = Batches(sources, config.image_size, config.fit.batch_size, config.fit.seed)
     with _locked(run_dir):
         versions = {package: version(package) for package in PACKAGES} | {"python": platform.python_version()}
-        _write_manifest(run_dir, config, hashes, str(where), versions)
         described = tuple(f"{Path(path).name} sha256:{digest}" for path, digest in hashes.items())
-        yield from fit_model(
-            config,
-            batches,
-            run_dir,
-            where,
-            training_data=described,
-            made_with=versions,
-            should_stop=should_stop,
-        )
+        _require_same(config, described, run_dir)
+        try:
+            _write_manifest(run_dir, config, hashes, str(where), versions)
+            yield from fit_model(
+                config,
+                batches,
+                run_dir,
+                where,
+                training_data=described,
+                made_with=versions,
+                should_stop=should_stop,
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write in {run_dir}: {error.strerror or error}; make room and run again, "
+                f"it goes on from the last checkpoint"
+            ) from error
 
 
 @contextmanager
@@ -117,3 +124,33 @@ def _write_manifest(
         "made_with": dict(versions),
     }
     write_bytes(run_dir / "manifest.json", json.dumps(manifest, indent=2).encode())
+
+
+def _require_same(config: Config, data: tuple[str, ...], run_dir: Path) -> None:
+    """Refuse to go on with a run under other settings or on other data, naming the first difference."""
+    checkpoint = newest_checkpoint(run_dir)
+    if checkpoint is None:
+        return
+    card = read_card(checkpoint.with_suffix(".json"))
+    now, then = _flat(config.model_dump(mode="json")), _flat(card.config.model_dump(mode="json"))
+    for key in sorted(now.keys() | then.keys()):
+        if now.get(key) != then.get(key):
+            raise CheckpointError(
+                f"{run_dir} was trained with {key} = {then.get(key)!r}, now {now.get(key)!r}; "
+                f"use the same settings to resume, or another run folder"
+            )
+    if data != card.training_data:
+        raise CheckpointError(
+            f"{run_dir} was trained on {', '.join(card.training_data)}, now {', '.join(data)}; "
+            f"use the same data to resume, or another run folder"
+        )
+
+
+def _flat(settings: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat

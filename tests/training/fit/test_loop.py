@@ -131,6 +131,39 @@ def test_other_settings_do_not_resume(data, tmp_path):
         run(quick("fit.learning_rate=0.01"), data, tmp_path)
 
 
+def test_a_refused_resume_leaves_the_run_as_it_was(data, tmp_path):
+    run(quick(), data, tmp_path)
+    before = (tmp_path / "manifest.json").read_bytes()
+    with pytest.raises(CheckpointError, match="was trained with"):
+        run(quick("network.base_channels=16"), data, tmp_path)
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_other_data_does_not_resume(data, tmp_path):
+    run(quick(), data, tmp_path / "run")
+    other = tmp_path / "other.hdf5"
+    write_dataset(other, {"train": (phantom_case(i, 1, 32).slice for i in range(8))}, {}, image_type="uint8")
+    with pytest.raises(CheckpointError, match=r"was trained on phantom.hdf5 .* now other.hdf5"):
+        run(quick(), other, tmp_path / "run")
+
+
+def test_nothing_that_is_not_finite_is_ever_saved(data, tmp_path, monkeypatch):
+    """Also where checkpoints come more often than log lines."""
+    import training.fit.batches as module
+
+    original = module.Batches.at
+    monkeypatch.setattr(module.Batches, "at", lambda self, step: _poisoned(original(self, step), step >= 12))
+    with pytest.raises(ConfigError, match="no longer finite at step 14"):
+        run(quick("fit.checkpoint_every=2", "fit.log_every=10"), data, tmp_path)
+    assert newest_checkpoint(tmp_path).stem == "step-00000012"
+
+
+def _poisoned(batch, poisoned):
+    if poisoned:
+        batch.eps[0, 0, 0, 0] = np.nan
+    return batch
+
+
 def test_resume_insists_on_a_checkpoint(data, tmp_path):
     with pytest.raises(CheckpointError, match="nothing to resume"):
         run(quick(), data, tmp_path / "new", must_resume=True)
@@ -157,7 +190,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(d
         return batch
 
     monkeypatch.setattr(module.Batches, "at", poisoned)
-    with pytest.raises(ConfigError, match=r"no longer finite at step 20; lower fit.learning_rate"):
+    with pytest.raises(
+        ConfigError, match=r"no longer finite at step 20; train in another run folder with a lower fit.learning_rate"
+    ):
         run(quick(), data, tmp_path)
     assert newest_checkpoint(tmp_path).stem == "step-00000010"
 
