@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,18 +57,25 @@ def _demo_parser() -> argparse.ArgumentParser:
         prog="napari-ambiseg demo", description="Open a synthetic case, draw samples and show the disagreement."
     )
     parser.add_argument("--screenshot", type=Path, metavar="PNG", help="save a picture of the window, then exit")
-    parser.add_argument("--samples", type=_positive, default=16, metavar="N", help="masks to draw (default: 16)")
-    parser.add_argument("--steps", type=_positive, metavar="K", help="sampling steps (default: the model's)")
+    parser.add_argument("--samples", type=_between(1, 256), default=16, metavar="N", help="masks to draw (default: 16)")
+    parser.add_argument("--steps", type=_between(1, 1000), metavar="K", help="sampling steps (default: the model's)")
     parser.add_argument("--model", default="demo", metavar="NAME_OR_PATH", help="what draws (default: demo)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same masks (default: 0)")
+    parser.add_argument(
+        "--seed", type=_between(0, 2**31 - 1), default=0, metavar="S", help="names the masks (default: 0)"
+    )
     return parser
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is impossible; choose 1 or more")
-    return value
+def _between(low: int, high: int) -> Callable[[str], int]:
+    """A whole number that the docks can show."""
+
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is impossible; choose {low} to {high}")
+        return value
+
+    return whole_number
 
 
 def _window() -> tuple[Viewer, Controller]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,12 +32,14 @@ Split = Annotated[str, typer.Option(help="train, val or test.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Sampler = Annotated[str | None, typer.Option(help="ddim, ddpm or ddpm-large; the model's own if left out.")]
 Steps = Annotated[int | None, typer.Option(help="Network calls per sample; the model's own if left out.")]
-Seed = Annotated[int, typer.Option(min=0, help="Names the noise: the same seed draws the same masks.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Names the noise: the same seed draws the same masks.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def main() -> None:
     """Run the command; a user's mistake is one line on standard error and exit code 2."""
+    # So that a terminated command tidies up as an interrupted one does; `train` has its own, gentler way.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app()
     except AmbisegError as error:
@@ -57,6 +60,7 @@ def phantom(
     from training.data.hdf5 import write_dataset
     from training.data.phantom import phantom_splits
 
+    _require_output(out)
     with tqdm(total=cases, unit="slice", disable=None) as bar:
 
         def counted(slices: Iterator[AnnotatedSlice]) -> Iterator[AnnotatedSlice]:
@@ -150,6 +154,7 @@ def sample(
     from training.records import SampleSet, Trajectory
     from training.segmenters.interface import StepwiseSampler
 
+    _require_output(out, data, Path(model))
     with open_dataset(data) as dataset:
         case = dataset.case(split, index)
     segmenter = load_segmenter(model, device, sampler=sampler, steps=steps).given(case)
@@ -193,6 +198,8 @@ def evaluate(
     from training.evaluation.evaluate import Evaluation, evaluate_cases
 
     counts = _counts(samples)
+    if out is not None:
+        _require_output(out, data, Path(model))
     segmenter = load_segmenter(model, device, sampler=sampler, steps=steps)
     with open_dataset(data) as dataset:
         if split not in dataset.splits:
@@ -231,15 +238,28 @@ def export(
     """Write a model for others to use: float16 weights without the optimizer, and a card."""
     from training.build import load_model_weights
     from training.checkpoint import save_weights
+    from training.model_card import find_weights
 
     if out.suffix != ".safetensors":
         raise ConfigError(f"the name of a weights file must end in .safetensors, got {out.name!r}")
+    _require_output(out, find_weights(model))
     tensors, card = load_model_weights(model)
     found = _read_scores(scores) if scores else {}
     changes = {"name": name, "summary": summary, "licence": licence, "command": command, "scores": found}
     with _writing(out):
         save_weights(out, {key: tensor.half() for key, tensor in tensors.items()}, card.model_copy(update=changes))
     _say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _require_output(out: Path, *inputs: Path) -> None:
+    """Refuse, before any work, a file that cannot be written or that would replace what is read."""
+    if out.is_dir():
+        raise ConfigError(f"cannot write {out}: it is a folder; give the name of a file")
+    if not out.absolute().parent.is_dir():
+        raise ConfigError(f"cannot write {out}: the folder {out.absolute().parent} does not exist; make it first")
+    for path in inputs:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise ConfigError(f"cannot write {out}: it is also what is read; give another name")
 
 
 def _counts(text: str) -> list[int]:
@@ -252,7 +272,7 @@ def _counts(text: str) -> list[int]:
 def _read_scores(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ConfigError(
             f"cannot read the scores {path}: {error}; give what `ambiseg evaluate --out` wrote"
         ) from error

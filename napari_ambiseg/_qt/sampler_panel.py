@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLa
 from napari_ambiseg._qt.dock import Dock, text_line
 from napari_ambiseg.state import CANCELLING, IDLE
 from training.errors import AmbisegError
-from training.model_card import ModelCard, shipped_models
+from training.model_card import ModelCard, read_card, shipped_models
 
 _CHOOSE = "choose a checkpoint ..."
 _MODEL_TOOLTIP = "What draws the masks: a model that comes with the program, or a checkpoint of your own."
@@ -131,6 +131,12 @@ class SamplerPanel(Dock):
         if name == _CHOOSE:
             path, _ = QFileDialog.getOpenFileName(self, "Choose a checkpoint", "", "Checkpoints (*.safetensors)")
             name = path or wish.model
+            if path:
+                try:
+                    self._cards[name] = read_card(Path(path).with_suffix(".json"))
+                except AmbisegError as error:
+                    self.controller.notify(error)
+                    name = wish.model
         card = self._cards.get(name)
         if card is not None and name != wish.model:
             wish.sampler, wish.steps = card.sampler, card.steps

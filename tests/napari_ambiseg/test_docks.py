@@ -19,6 +19,7 @@ from napari_ambiseg.messages import Devices, Finished, Loaded, Stepped
 from napari_ambiseg.state import IDLE, NOISY
 from training.errors import DataFormatError
 from training.metrics import generalized_energy_distance
+from training.model_card import find_weights
 from training.postprocess import relative_area
 from training.records import AnnotatedSlice
 
@@ -213,7 +214,10 @@ def test_the_devices_of_the_sampling_process_are_offered(controller, dock):
     assert [panel.device.itemText(at) for at in range(panel.device.count())] == ["auto", "cuda:0", "cpu"]
 
 
-@pytest.mark.parametrize(("chosen", "expected"), [("/runs/a/x.safetensors", "/runs/a/x.safetensors"), ("", "demo")])
+SHIPPED = str(find_weights("demo"))
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [(SHIPPED, SHIPPED), ("", "demo"), ("/no/such.safetensors", "demo")])
 def test_a_checkpoint_may_be_chosen_and_the_choice_be_called_off(controller, dock, monkeypatch, chosen, expected):
     panel = dock(SamplerPanel)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (chosen, ""))

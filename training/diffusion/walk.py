@@ -13,6 +13,8 @@ from training.diffusion.samplers import Sampler
 from training.diffusion.schedule import CosineSchedule
 from training.errors import ConfigError
 
+MAX_STEPS = 100_000  # far beyond use; a slip of the finger should not take the memory
+
 
 @dataclass(frozen=True, eq=False)
 class WalkStep:
@@ -29,10 +31,10 @@ def uniform_times(n_steps: int) -> Tensor:
     Raises
     ------
     ConfigError
-        If there is no step at all.
+        If there is no step at all, or more than `MAX_STEPS`.
     """
-    if n_steps < 1:
-        raise ConfigError(f"sampling needs at least 1 step, got {n_steps}")
+    if not 1 <= n_steps <= MAX_STEPS:
+        raise ConfigError(f"sampling needs at least 1 step and at most {MAX_STEPS}, got {n_steps}")
     return torch.arange(n_steps, -1, -1, dtype=torch.float64) / n_steps
 
 

@@ -63,7 +63,10 @@ class AlwaysEmpty:
         return SampleSet(np.zeros((n, *image.shape), bool), seed, self.provenance)
 
 
+MAX_SAMPLES = 100_000  # far beyond use; a slip of the finger should not take the memory
+
+
 def require_samples(n: int) -> None:
-    """Refuse to draw fewer than one sample."""
-    if n < 1:
-        raise ConfigError(f"at least 1 sample must be drawn, got {n}")
+    """Refuse to draw fewer than one sample, or more than `MAX_SAMPLES`."""
+    if not 1 <= n <= MAX_SAMPLES:
+        raise ConfigError(f"at least 1 sample must be drawn, and at most {MAX_SAMPLES}, got {n}")

@@ -155,5 +155,5 @@ def test_the_last_state_is_the_last_prediction():
 
 
 def test_a_walk_needs_a_step():
-    with pytest.raises(ConfigError, match="at least 1 step, got 0"):
+    with pytest.raises(ConfigError, match="at least 1 step and at most 100000, got 0"):
         uniform_times(0)

@@ -98,7 +98,7 @@ def test_bad_images_are_refused(denoiser, bad, says):
 
 
 def test_impossible_requests_are_refused(denoiser, image):
-    with pytest.raises(ConfigError, match="at least 1 sample must be drawn, got 0"):
+    with pytest.raises(ConfigError, match="at least 1 sample must be drawn, and at most 100000, got 0"):
         segmenter(denoiser).draw(image, 0, seed=0)
     with pytest.raises(ConfigError, match="seed must be between"):
         segmenter(denoiser).draw(image, 1, seed=-1)
