@@ -199,3 +199,5 @@ def test_closing_the_window_ends_timer_and_sampling_process(viewer, wait):
     pulse.destroyed.connect(lambda *_: ended.append(True))
     viewer.close()
     wait(lambda: bool(ended) and not psutil.pid_exists(pid))
+    assert ended == [True]
+    assert not psutil.pid_exists(pid)

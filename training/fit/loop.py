@@ -90,7 +90,7 @@ def fit_model(
     CheckpointError
         If the run's checkpoint cannot be read.
     ConfigError
-        If the loss is no longer finite; nothing of it is saved, and the last checkpoint stays as it was.
+        If the loss or its gradient is no longer finite; nothing of it is saved, the last checkpoint stays as it was.
     """
     fit = config.fit
     if fit.determinism != "fast":
@@ -136,10 +136,11 @@ def fit_model(
         done = step + 1
         stopping = done == fit.steps or should_stop()
         logging, saving = done % fit.log_every == 0 or stopping, done % fit.checkpoint_every == 0 or stopping
-        if (logging or saving) and not math.isfinite(float(torch.stack(losses).mean())):
+        # The last gradient too: it is in the weights, and would show in no loss before the next step.
+        if (logging or saving) and not math.isfinite(float(torch.stack(losses).mean() + grad_norm)):
             raise ConfigError(
-                f"the loss is no longer finite at step {done}; train in another run folder with a lower "
-                f"fit.learning_rate (now {fit.learning_rate:g})"
+                f"the loss or its gradient is no longer finite at step {done}; train in another run folder "
+                f"with a lower fit.learning_rate (now {fit.learning_rate:g})"
             )
         if logging:
             now = time.perf_counter()
