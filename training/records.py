@@ -21,6 +21,7 @@ from training.errors import DataFormatError
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
 HalfArray = NDArray[np.float16]
+ShortArray = NDArray[np.int16]
 
 
 def _frozen(array: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -63,6 +64,7 @@ class AnnotatedSlice:
     patient : identifier that keeps a patient's slices in one split
     key : identifier of this slice within its data set
     spacing_mm : (row, column) size of a pixel in millimetres, or None where unknown
+    hounsfield : (H, W) int16 Hounsfield units that the image is a window of, or None where unknown
 
     Raises
     ------
@@ -75,6 +77,7 @@ class AnnotatedSlice:
     patient: str
     key: str
     spacing_mm: tuple[float, float] | None = None
+    hounsfield: ShortArray | None = None
 
     def __post_init__(self) -> None:
         image, masks, what = self.image, self.masks, f"slice {self.key!r}"
@@ -93,6 +96,13 @@ class AnnotatedSlice:
             )
         if self.spacing_mm is not None and not all(math.isfinite(mm) and mm > 0 for mm in self.spacing_mm):
             raise DataFormatError(f"{what}: pixel spacing must be positive millimetres, got {self.spacing_mm}")
+        if self.hounsfield is not None:
+            if self.hounsfield.dtype != np.int16 or self.hounsfield.shape != image.shape:
+                raise DataFormatError(
+                    f"{what}: Hounsfield units must be int16 of shape {image.shape}, "
+                    f"got {self.hounsfield.dtype} {self.hounsfield.shape}"
+                )
+            object.__setattr__(self, "hounsfield", _frozen(self.hounsfield))
         object.__setattr__(self, "image", _frozen(image))
         object.__setattr__(self, "masks", _frozen(masks))
 

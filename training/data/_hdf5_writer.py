@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 from training.atomic import publish, temporary_beside
 from training.data._hdf5_disk import QuietDisk, disk_errors_named
 from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest, type_and_shape
-from training.data.dataset import Attribute, ImageArray, intensity
+from training.data.dataset import Attribute, ImageArray, ImageType, intensity
 from training.errors import ConfigError, DataFormatError
 from training.records import AnnotatedSlice
 
 BUFFERED_SLICES = 64
-
-ImageType = Literal["uint8", "float32"]
 
 
 def write_dataset(

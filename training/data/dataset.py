@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from training.records import AnnotatedSlice, BoolArray, FloatArray
 
 ImageArray = NDArray[np.uint8] | NDArray[np.float32]
 Attribute = str | int | float
+ImageType = Literal["uint8", "float32"]  # how images are stored
 
 
 def white_level(dtype: np.dtype[np.generic]) -> float:

@@ -1,0 +1,125 @@
+"""What a form is: something on disk that annotated slices can be read from, one by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from training.data.dataset import Attribute, ImageType
+from training.data.window import AUTO
+from training.records import AnnotatedSlice
+
+#: The number of reads that LIDC-IDRI's protocol asked for; fewer are filled up with empty masks.
+LIDC_EXPERTS = 4
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be chosen about a conversion.  A form looks at what concerns it.
+
+    Parameters
+    ----------
+    window : which stored values become 0 and 1, as `training.data.window` reads it
+    shift_masks : move masks by (-1, -1) pixels against the image, as in the published LIDC pickle
+    size : side in pixels that slices are cut to around their centre; None leaves them as they are
+    keep_empty : keep slices on which no expert drew anything
+    """
+
+    window: str = AUTO
+    shift_masks: bool = False
+    size: int | None = None
+    keep_empty: bool = False
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a slice belongs to, as far as its form tells: what a split must keep together.
+
+    Parameters
+    ----------
+    patient : identifier of the patient, ``LIDC-IDRI-0001`` where it is one of LIDC's
+    study : last part of the StudyInstanceUID, or None where the form does not have it
+    split : the split that the form itself puts it in, or None where it has no splits
+    """
+
+    patient: str
+    study: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One slice that a form holds; ``unit`` is one of the form's `Form.units`."""
+
+    case: AnnotatedSlice
+    unit: Unit
+
+
+@dataclass
+class Tally:
+    """What was left out of a conversion, and what was kept but is worth knowing; each with its reason.
+
+    A reason is a short sentence that fits any number of slices, such as ``no expert drew anything``.
+    """
+
+    dropped: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)  # the first key or file of each reason
+
+    def drop(self, reason: str, what: str, count: int = 1) -> None:
+        """Count something (a slice, a file, a contour) that is not in the result; ``what`` names it."""
+        self.dropped[reason] += count
+        self.examples.setdefault(reason, what)
+
+    def note(self, reason: str, what: str, count: int = 1) -> None:
+        """Count something that is in the result, but not as it was found."""
+        self.noted[reason] += count
+        self.examples.setdefault(reason, what)
+
+
+class Form(Protocol):
+    """A form of annotated slices on disk.
+
+    Making one looks at the source: its structure and, where cheap, all of its names, but not its pixels.
+
+    Attributes
+    ----------
+    name : how ``--layout`` calls it
+    summary : one line on what it is, for the help and for messages
+    choices : the names of the `Options` (``window``, ``shift_masks``) that it looks at
+    image_type : whether all images are k / 255 with whole k (``uint8``), or not (``float32``)
+    attributes : what the converted file should say about its source (layout, licence, window, ...)
+
+    Raises
+    ------
+    DataFormatError
+        If the source as a whole is not what it should be.  Whatever concerns a single slice alone
+        (unreadable, wrong size, grey values in a mask) is dropped, with its reason, by `read`.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    choices: ClassVar[frozenset[str]]
+    image_type: ImageType
+    attributes: Mapping[str, Attribute]
+
+    def __init__(self, path: Path, options: Options) -> None: ...
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether ``path`` looks like this form: a cheap look at names or first bytes that never raises."""
+
+    def units(self) -> Sequence[Unit]:
+        """Every unit that has slices here, in any order; known before any of them is read."""
+
+    def __len__(self) -> int:
+        """About how many slices `read` will go through, for the progress."""
+
+    def read(self, tally: Tally) -> Iterator[Found]:
+        """Every slice once, lazily and always in the same order, all of one number of experts.
+
+        What cannot be used goes to the tally instead.
+        """

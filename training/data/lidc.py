@@ -1,0 +1,55 @@
+"""Facts about LIDC-IDRI that its files do not carry: whose study is which, and the paper's split.
+
+The table ``lidc.json`` holds the last parts of all 1,018 StudyInstanceUIDs with their patients, and the patients of
+the split in the paper's released code.  Eight annotated patients have two scans each.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+_PATIENT = re.compile(r"LIDC-IDRI-\d{4}")
+
+#: What a file made from LIDC must say, by its licence.
+LICENCE = "LIDC-IDRI (TCIA), CC BY 3.0, doi:10.7937/K9/TCIA.2015.LO9QL9SX"
+
+
+def is_patient(identifier: str) -> bool:
+    """Whether this is how LIDC names a patient, such as ``LIDC-IDRI-0001``."""
+    return _PATIENT.fullmatch(identifier) is not None
+
+
+def patient_of_study(study: str) -> str | None:
+    """The patient of a study, given the last part of its StudyInstanceUID; None if it is not LIDC's."""
+    return _studies().get(study)
+
+
+def paper_split(patient: str) -> str:
+    """``train``, ``val`` or ``test``: where the paper's released code has this patient of LIDC.
+
+    The code divides studies.  Of five of its val and test patients the other study, where there is one, counts as
+    training data there; here a patient stays in one split, so all of it goes where its val or test study is.
+    """
+    return _paper().get(patient, "train")
+
+
+@cache
+def _table() -> Any:
+    return json.loads((files("training.data") / "lidc.json").read_text(encoding="utf-8"))
+
+
+@cache
+def _studies() -> Mapping[str, str]:
+    return MappingProxyType(_table()["studies"])
+
+
+@cache
+def _paper() -> Mapping[str, str]:
+    lists = _table()["paper"]
+    return MappingProxyType({patient: split for split in lists for patient in lists[split]["patients"]})
