@@ -9,6 +9,7 @@ PHiSeg's layout (Baumgartner et al. 2019), which the field's other tools read, w
         uids                (N,) int64, one number per patient
       + keys                (N,) text, one name per slice
       + patient_ids         (N,) text
+      + hounsfield          (N, H, W) int16, what the images are a window of; only where it is known
       + pixel_spacing_mm    (N, 2) row and column size, or (N,) for square pixels; NaN where unknown
 """
 

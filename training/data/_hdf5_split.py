@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from numpy.typing import NDArray
 
 from training.data._hdf5_guard import damage_named, names_in
 from training.data._hdf5_layout import type_and_shape
-from training.data.dataset import ImageArray, SliceArrays, SliceDataset, intensity
+from training.data._hdf5_rows import RawRows, raw_rows
+from training.data.dataset import ImageArray, ImageType, SliceArrays, SliceDataset, intensity
 from training.errors import DataFormatError
-from training.records import AnnotatedSlice, BoolArray
+from training.records import AnnotatedSlice, BoolArray, ShortArray
 
 BLOCK_BYTES = 8 * 2**20  # read at once; larger blocks are no faster
 ROUNDING = 1e-6  # how far beyond the ends of its range a float image may lie
@@ -30,13 +33,18 @@ class Column:
     def __init__(self, path: Path, array: h5py.Dataset, checksums: Mapping[str, str]) -> None:
         self.array = array
         self.name = array.name.lstrip("/")
-        self.place = f"{path}: {self.name!r}"
+        self._quoted = repr(self.name)
+        self.place = f"{path}: {self._quoted}"
         self.path, self.checksum = path, checksums.get(self.name)
 
     def read(self, first: int, stop: int) -> NDArray[Any]:
         """Rows ``first`` to ``stop`` as they are stored."""
-        with damage_named(self.path, f"{self.name!r}"):
-            return np.asarray(self.array[first:stop])
+        with damage_named(self.path, self._quoted):
+            return np.asarray(self.array[first:stop]) if self._raw is None else self._raw.read(first, stop)
+
+    @cached_property
+    def _raw(self) -> RawRows | None:
+        return raw_rows(self.array)
 
     def blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """All rows in order, in blocks with their first index; ends with the comparison of the checksum."""
@@ -45,11 +53,15 @@ class Column:
         chunk = self.array.chunks[0] if self.array.chunks else 1
         rows = -(-rows // chunk) * chunk  # else chunks across a border would be decompressed twice
         digest = hashlib.sha256()
-        for first in range(0, count, rows):
-            block = self.read(first, min(first + rows, count))
-            if self.checksum is not None:
-                digest.update(np.ascontiguousarray(block).data)
-            yield first, block
+        with ThreadPoolExecutor(1) as beside:  # the digest of a block takes as long as all else that is done with it
+            for first in range(0, count, rows):
+                block = self.read(first, min(first + rows, count))
+                if self.checksum is None:
+                    yield first, block
+                    continue
+                hashed = beside.submit(digest.update, np.ascontiguousarray(block).data)
+                yield first, block
+                hashed.result()
         digest.update(type_and_shape(self.array.dtype, self.array.shape))
         if self.checksum is not None and digest.hexdigest() != self.checksum:
             raise DataFormatError(
@@ -87,6 +99,8 @@ class Hdf5Split(SliceDataset):
     Attributes
     ----------
     n_experts : K
+    has_patients : whether the file says whose slices they are
+    image_type : how the project's own writer would store these images
     offset : what is added to a stored float to give the intensity; 0.5 for PHiSeg's range
     """
 
@@ -104,6 +118,9 @@ class Hdf5Split(SliceDataset):
                     )
             self.images, self.labels = columns["images"], columns["labels"]
             self._experts_last, self.n_experts = _expert_axis(self.images, self.labels)
+            self.image_type: ImageType = "uint8" if self.images.array.dtype == np.uint8 else "float32"
+            self._hounsfield = columns.get("hounsfield")
+            _check_hounsfield(self._hounsfield, self.images)
             count = self.images.array.shape[0]
             for name in ("keys", "patient_ids", "uids", "pixel_spacing_mm"):
                 shapes = ((count,), (count, 2)) if name == "pixel_spacing_mm" else ((count,),)
@@ -129,7 +146,17 @@ class Hdf5Split(SliceDataset):
             raise IndexError(f"no slice {index} among {len(self)}")
         image = self._images(self.images.read(index, index + 1), index)[0]
         masks = self._masks(self.labels.read(index, index + 1), index)[0]
-        return AnnotatedSlice(intensity(image), masks, self.patients[index], self.keys[index], self.spacings[index])
+        units: ShortArray | None = None
+        if self._hounsfield is not None:
+            units = self._hounsfield.read(index, index + 1)[0]
+        return AnnotatedSlice(
+            intensity(image), masks, self.patients[index], self.keys[index], self.spacings[index], units
+        )
+
+    @property
+    def has_hounsfield(self) -> bool:
+        """Whether the slices have their Hounsfield units beside the image."""
+        return self._hounsfield is not None
 
     def arrays(self) -> SliceArrays:
         count, height, width = self.images.array.shape
@@ -183,7 +210,7 @@ class Hdf5Split(SliceDataset):
                     f"{self.labels.place}[{index}] must hold only 0 and 1, or only 0 and 255, got the values {found}"
                 )
             masks = block != 0
-        return np.ascontiguousarray(np.moveaxis(masks, -1, 1)) if self._experts_last else masks
+        return np.ascontiguousarray(masks.transpose(0, 3, 1, 2)) if self._experts_last else masks
 
 
 def _expert_axis(images: Column, labels: Column) -> tuple[bool, int]:
@@ -211,6 +238,17 @@ def _expert_axis(images: Column, labels: Column) -> tuple[bool, int]:
             "images must not be as high and wide as there are experts"
         )
     return last, got[3] if last else got[1]
+
+
+def _check_hounsfield(hounsfield: Column | None, images: Column) -> None:
+    if hounsfield is None:
+        return
+    array = hounsfield.array
+    if array.dtype != np.int16 or array.shape != images.array.shape:
+        raise DataFormatError(
+            f"{hounsfield.place} must be int16 of the images' shape {images.array.shape}, "
+            f"got {array.dtype} {array.shape}"
+        )
 
 
 def _spacings(column: Column) -> tuple[tuple[float, float] | None, ...]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -53,31 +52,27 @@ def write_dataset(
         does not fit ``image_type``, there is no slice at all, or the disk refuses.
     """
     path = Path(path)
-    _check_request(path, splits, attributes)
-    part = temporary_beside(path)
-    try:
-        with contextlib.closing(_Writer(path, part, image_type)) as writer:
-            for split, slices in splits.items():
-                for case in slices:
-                    writer.append(split, case)
-            writer.finish(attributes)
-        with disk_errors_named(path):
-            publish(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    _check_splits(path, splits)
+    _check_attributes(path, attributes)
+    with DatasetWriter(path, image_type) as writer:
+        for split, slices in splits.items():
+            for case in slices:
+                writer.append(split, case)
+        writer.finish(attributes)
 
 
-def _check_request(path: Path, splits: Iterable[str], attributes: Mapping[str, Attribute]) -> None:
+def _check_splits(path: Path, splits: Iterable[str]) -> None:
     for name in splits:
         if name not in SPLITS:
             raise ConfigError(f"{path}: cannot write a split {name!r}; choose from: {', '.join(SPLITS)}")
+
+
+def _check_attributes(path: Path, attributes: Mapping[str, Attribute]) -> None:
     for name, value in attributes.items():
         if name in (FORMAT, CHECKSUMS):
             raise ConfigError(f"{path}: attribute {name!r} is reserved; choose another name")
         if type(value) not in (str, int, float):
             raise ConfigError(f"{path}: attribute {name!r} must be text or a number, got {value!r}")
-    if not path.parent.is_dir():
-        raise ConfigError(f"{path}: the folder {path.parent} does not exist; make it or choose another")
 
 
 class _Column:
@@ -107,11 +102,11 @@ class _Column:
 
 
 class _Split:
-    """One split being written: images and masks go to the file at once, the short columns at the end."""
+    """One split being written: pictures and masks go to the file at once, the short columns at the end."""
 
-    def __init__(self, group: h5py.Group, image: ImageArray, labels: NDArray[np.uint8]) -> None:
+    def __init__(self, group: h5py.Group, rows: Mapping[str, NDArray[Any]]) -> None:
         self.group = group
-        self.columns = {"images": _Column(group, "images", image), "labels": _Column(group, "labels", labels)}
+        self.columns = {name: _Column(group, name, row) for name, row in rows.items()}
         self.cases: list[tuple[str, str, tuple[float, float]]] = []  # key, patient, spacing
 
     def finish(self) -> dict[str, str]:
@@ -137,66 +132,111 @@ class _Split:
         return checksums
 
 
-class _Writer:
-    """The file being written, and what must hold across its splits."""
+class DatasetWriter:
+    """A new file of annotated slices, or one in place of an old one, slice by slice; used in a ``with`` block.
 
-    def __init__(self, path: Path, part: Path, image_type: ImageType) -> None:
+    The slices of the splits may come in any order.  The file appears under its name in `finish`; if the block
+    ends before, whatever the reason, an old file stays as it was and nothing else is left.
+
+    Parameters
+    ----------
+    path, image_type : as in `write_dataset`
+
+    Raises
+    ------
+    ConfigError, DataFormatError
+        From this and each method, as in `write_dataset`.
+    """
+
+    def __init__(self, path: Path, image_type: ImageType = "float32") -> None:
+        if not path.parent.is_dir():
+            raise ConfigError(f"{path}: the folder {path.parent} does not exist; make it or choose another")
         self.path, self.image_type = path, image_type
-        self.splits: dict[str, _Split] = {}
-        self.shape: tuple[int, ...] | None = None  # (K, H, W) of every slice
-        self.keys: set[str] = set()
-        self.split_of: dict[str, str] = {}
-        with disk_errors_named(path):
-            self.disk = QuietDisk(part)
-            self.file = h5py.File(self.disk, "w")
+        self._part = temporary_beside(path)
+        self._splits: dict[str, _Split] = {}
+        self._like: AnnotatedSlice | None = None  # the first slice, whose shape all others share
+        self._keys: set[str] = set()
+        self._split_of: dict[str, str] = {}
+        try:
+            with disk_errors_named(path):
+                self._disk = QuietDisk(self._part)
+                self._file = h5py.File(self._disk, "w")
+        except BaseException:
+            self._part.unlink(missing_ok=True)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        try:
+            self._close()
+        finally:
+            self._part.unlink(missing_ok=True)
 
     def append(self, split: str, case: AnnotatedSlice) -> None:
         """Check one slice against those before it, and write it."""
-        self.shape = self.shape or case.masks.shape
-        if case.masks.shape != self.shape:
-            raise DataFormatError(
-                f"{self.path}: slice {case.key!r} has masks (K, H, W) = {case.masks.shape}, "
-                f"but all slices of a file must share the first one's {self.shape}"
-            )
-        if case.key in self.keys:
+        _check_splits(self.path, [split])
+        self._require_alike(case)
+        if case.key in self._keys:
             raise DataFormatError(f"{self.path}: two slices have the key {case.key!r}; keys must be unique")
-        home = self.split_of.setdefault(case.patient, split)
+        home = self._split_of.setdefault(case.patient, split)
         if home != split:
             raise DataFormatError(
                 f"{self.path}: patient {case.patient!r} is in split {home!r} and in {split!r}; "
                 "a patient belongs to one split"
             )
-        self.keys.add(case.key)
-        image, labels = self._stored(case), np.moveaxis(case.masks, 0, -1).astype(np.uint8, order="C")
+        self._keys.add(case.key)
+        rows: dict[str, NDArray[Any]] = {
+            "images": self._stored(case),
+            "labels": np.moveaxis(case.masks, 0, -1).astype(np.uint8, order="C"),
+        }
+        if case.hounsfield is not None:
+            rows["hounsfield"] = case.hounsfield
         with disk_errors_named(self.path):
-            if split not in self.splits:
-                self.splits[split] = _Split(self.file.create_group(split), image, labels)
-            target = self.splits[split]
-            target.columns["images"].append(image)
-            target.columns["labels"].append(labels)
-            self.disk.check()
+            if split not in self._splits:
+                self._splits[split] = _Split(self._file.create_group(split), rows)
+            target = self._splits[split]
+            for name, row in rows.items():
+                target.columns[name].append(row)
+            self._disk.check()
         nan = float("nan")
         target.cases.append((case.key, case.patient, case.spacing_mm or (nan, nan)))
 
     def finish(self, attributes: Mapping[str, Attribute]) -> None:
-        """Write the short columns, the attributes and the checksums: the file is complete."""
-        if not self.splits:
+        """Write the short columns, the attributes and the checksums, and give the complete file its name."""
+        _check_attributes(self.path, attributes)
+        if not self._splits:
             raise DataFormatError(f"{self.path}: there are no slices to write; at least one is needed")
         with disk_errors_named(self.path):
             checksums = {"attributes": attributes_digest(attributes)}
-            for split in self.splits.values():
+            for split in self._splits.values():
                 checksums |= split.finish()
-            self.file.attrs.update(attributes)
-            self.file.attrs[FORMAT] = FORMAT_VERSION
-            self.file.attrs[CHECKSUMS] = json.dumps(checksums)
-            self.file.close()
-            self.disk.check()
+            self._file.attrs.update(attributes)
+            self._file.attrs[FORMAT] = FORMAT_VERSION
+            self._file.attrs[CHECKSUMS] = json.dumps(checksums)
+            self._file.close()
+            self._disk.check()
+            self._disk.close()
+            publish(self._part, self.path)
 
-    def close(self) -> None:
-        """Let go of the file, finished or not."""
+    def _close(self) -> None:
         with disk_errors_named(self.path):
-            self.file.close()
-            self.disk.close()
+            self._file.close()
+            self._disk.close()
+
+    def _require_alike(self, case: AnnotatedSlice) -> None:
+        like = self._like = self._like or case
+        if case.masks.shape != like.masks.shape:
+            raise DataFormatError(
+                f"{self.path}: slice {case.key!r} has masks (K, H, W) = {case.masks.shape}, "
+                f"but all slices of a file must share the first one's {like.masks.shape}"
+            )
+        if (case.hounsfield is None) != (like.hounsfield is None):
+            raise DataFormatError(
+                f"{self.path}: of the slices {like.key!r} and {case.key!r} only one has Hounsfield units; "
+                "all slices of a file must have them, or none"
+            )
 
     def _stored(self, case: AnnotatedSlice) -> ImageArray:
         if self.image_type == "float32":

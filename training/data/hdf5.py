@@ -18,11 +18,11 @@ import numpy as np
 from training.data._hdf5_guard import HDF5_ERRORS, damage_named, names_in, refuse_unsafe
 from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest
 from training.data._hdf5_split import ROUNDING, Column, Hdf5Split
-from training.data._hdf5_writer import write_dataset
-from training.data.dataset import Attribute, Dataset, SliceDataset
+from training.data._hdf5_writer import DatasetWriter, write_dataset
+from training.data.dataset import Attribute, Dataset
 from training.errors import DataFormatError
 
-__all__ = ["Hdf5Dataset", "is_annotated_hdf5", "is_hdf5", "write_dataset"]
+__all__ = ["DatasetWriter", "Hdf5Dataset", "is_annotated_hdf5", "is_hdf5", "write_dataset"]
 
 PROBED_SLICES = 32  # of each split, to tell the range of float images
 
@@ -64,13 +64,18 @@ class Hdf5Dataset(Dataset):
     and masks when a whole split is read by ``arrays()``, and for everything by ``verify()``.  A single slice is
     read unchecked, since the checksum is the whole array's.
 
+    Parameters
+    ----------
+    path : the file
+    patients_in_one_split : refuse a file that has a patient in two splits; a conversion, which can mend that, does not
+
     Raises
     ------
     DataFormatError
         If the file is damaged, unsafe, or not laid out as it should be; the message names the place.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patients_in_one_split: bool = True) -> None:
         self.path = path
         with damage_named(path, "the file"):
             self._file = h5py.File(path, "r")
@@ -83,14 +88,16 @@ class Hdf5Dataset(Dataset):
             _compare_attributes(path, self.attributes, self._checksums)
             splits = {name: Hdf5Split(path, self._file[name], self._checksums) for name in names}
             self.n_experts = _agreed_experts(path, splits)
-            _require_unique(path, splits)
+            _require_unique_keys(path, splits)
+            if patients_in_one_split:
+                _require_one_split(path, splits)
             offset = _float_offset(path, splits)
             for split in splits.values():
                 split.offset = offset
         except BaseException:
             self._file.close()
             raise
-        self.splits: Mapping[str, SliceDataset] = MappingProxyType(splits)
+        self.splits: Mapping[str, Hdf5Split] = MappingProxyType(splits)
 
     def close(self) -> None:
         self._file.close()
@@ -165,20 +172,24 @@ def _agreed_experts(path: Path, splits: Mapping[str, Hdf5Split]) -> int:
     return next(iter(counts.values()))
 
 
-def _require_unique(path: Path, splits: Mapping[str, Hdf5Split]) -> None:
-    """One key per slice, and each known patient in one split only."""
+def _require_unique_keys(path: Path, splits: Mapping[str, Hdf5Split]) -> None:
     keys: set[str] = set()
-    home: dict[str, str] = {}
-    for name, split in splits.items():
+    for split in splits.values():
         for key in split.keys:
             if key in keys:
                 raise DataFormatError(f"{path}: two slices have the key {key!r}; keys must be unique")
             keys.add(key)
+
+
+def _require_one_split(path: Path, splits: Mapping[str, Hdf5Split]) -> None:
+    """Each known patient in one split only."""
+    home: dict[str, str] = {}
+    for name, split in splits.items():
         for patient in split.patients if split.has_patients else ():
             if home.setdefault(patient, name) != name:
                 raise DataFormatError(
-                    f"{path}: patient {patient!r} is in split {home[patient]!r} and in {name!r}, "
-                    "so scores would be flattered; split by patient"
+                    f"{path}: patient {patient!r} is in split {home[patient]!r} and in {name!r}, so scores would be "
+                    "flattered; make a file that is split by patient with `ambiseg prepare ... --split patient`"
                 )
 
 

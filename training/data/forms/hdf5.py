@@ -1,0 +1,78 @@
+"""HDF5 in PHiSeg's layout, in CCDM's variant with the experts before the pixels, or in the project's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
+
+from training.data.dataset import Attribute, ImageType
+from training.data.forms.interface import Form, Found, Options, Tally, Unit
+from training.data.hdf5 import Hdf5Dataset, is_annotated_hdf5
+from training.data.lidc import patient_of_study
+from training.data.window import AUTO, find_window, slice_window
+from training.errors import ConfigError
+from training.records import AnnotatedSlice
+
+
+class Hdf5Form(Form):
+    """A file of annotated slices that is HDF5 already; its own splits are kept where they can be."""
+
+    name: ClassVar[str] = "hdf5"
+    summary: ClassVar[str] = "HDF5 with train, val and test: PHiSeg's, CCDM's variant, or the project's own"
+    choices: ClassVar[frozenset[str]] = frozenset({"window"})
+
+    def __init__(self, path: Path, options: Options) -> None:
+        self._path, self._options = path, options
+        with Hdf5Dataset(path, patients_in_one_split=False) as dataset:
+            self._units = {
+                name: [
+                    _unit(patient, key, name, split.has_patients)
+                    for patient, key in zip(split.patients, split.keys, strict=True)
+                ]
+                for name, split in dataset.splits.items()
+            }
+            stored = {split.image_type for split in dataset.splits.values()}
+            has_hounsfield = all(split.has_hounsfield for split in dataset.splits.values())
+            notes = dict(dataset.attributes)
+        if options.window != AUTO:
+            find_window(options.window)
+            if not has_hounsfield:
+                raise ConfigError(
+                    f"{path}: holds no Hounsfield units, so its window cannot be chosen any more; leave --window out"
+                )
+            notes["window"] = options.window
+        self.image_type: ImageType = "uint8" if stored == {"uint8"} and options.window == AUTO else "float32"
+        self.attributes: Mapping[str, Attribute] = MappingProxyType(notes)
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        return is_annotated_hdf5(path)
+
+    def units(self) -> Sequence[Unit]:
+        return list(dict.fromkeys(unit for units in self._units.values() for unit in units))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._units.values()))
+
+    def read(self, tally: Tally) -> Iterator[Found]:
+        with Hdf5Dataset(self._path, patients_in_one_split=False) as dataset:
+            dataset.verify()
+            for name, split in dataset.splits.items():
+                for case, unit in zip(split, self._units[name], strict=True):
+                    yield Found(self._windowed(case, unit.patient), unit)
+
+    def _windowed(self, case: AnnotatedSlice, patient: str) -> AnnotatedSlice:
+        image = case.image
+        if self._options.window != AUTO and case.hounsfield is not None:
+            window = find_window(self._options.window) or slice_window(case.hounsfield)
+            image = window.intensity(case.hounsfield)
+        return AnnotatedSlice(image, case.masks, patient, case.key, case.spacing_mm, case.hounsfield)
+
+
+def _unit(patient: str, key: str, split: str, is_patient: bool) -> Unit:
+    """LIDC's keys begin with the study, which tells the patient where the file does not."""
+    study = key.split("_")[0]
+    owner = patient_of_study(study)
+    return Unit(patient if is_patient or owner is None else owner, study if owner else None, split)
