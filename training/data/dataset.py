@@ -78,10 +78,12 @@ class SliceDataset(Protocol):
     Attributes
     ----------
     keys, patients : N strings each, in the order of the slices
+    spacings : N (row, column) sizes of a pixel in millimetres, None where unknown
     """
 
     keys: tuple[str, ...]
     patients: tuple[str, ...]
+    spacings: tuple[tuple[float, float] | None, ...]
 
     def __getitem__(self, index: int) -> AnnotatedSlice:
         """Read one slice, 0 <= index < N; IndexError otherwise, which is what ends a ``for`` loop."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.build import count_parameters
 from training.config import PRESETS, Config
-from training.data.dataset import Dataset, SliceDataset
+from training.data.dataset import Attribute, Dataset, SliceDataset
 from training.data.opening import open_dataset
 from training.errors import ConfigError
-from training.metrics import diversity
+from training.metrics.overlap import count_pairs
 from training.model_card import SHIPPED, find_weights, read_card, shipped_models
 
 Facts = Mapping[str, object]
@@ -69,7 +71,7 @@ def describe_dataset(dataset: Dataset) -> Facts:
         "sha256": dataset.sha256(),
         "checksums": dataset.verify(),
         "experts": dataset.n_experts,
-        "attributes": dict(dataset.attributes),
+        "attributes": {name: _unpacked(value) for name, value in dataset.attributes.items()},
         "splits": {name: describe_split(split) for name, split in dataset.splits.items()},
     }
 
@@ -77,17 +79,56 @@ def describe_dataset(dataset: Dataset) -> Facts:
 def describe_split(split: SliceDataset) -> Facts:
     """One split: how many slices of how many patients, and how far its experts agree.
 
-    ``seen_by`` counts the slices by the number of experts with a non-empty mask; ``disagreement`` is the mean over
-    slices of the mean 1 - IoU between two different experts (null where there is only one expert).
+    ``seen_by`` counts the slices by the number of experts with a non-empty mask; ``empty_by_slot`` is the share of
+    empty masks of each expert.  Means over slices, two empty masks having IoU and dice 1, null where there is no pair:
+    ``disagreement`` is the mean 1 - IoU of two different experts and ``dice`` their mean dice; ``..._with_self`` counts
+    the pairs of an expert with itself too, as the V-statistic does.  ``always_empty`` scores a prediction
+    of empty masks alone: its GED (V, for any number of them) and its dice.
     """
     masks = split.arrays().masks
     height, width = masks.shape[2:]
-    seen_by = Counter(int(k) for k in masks.any(axis=(2, 3)).sum(axis=1))
-    apart = float(np.mean([diversity(experts) for experts in masks]))
+    found = masks.any(axis=(2, 3))
+    seen_by = Counter(int(k) for k in found.sum(axis=1))
+    pairs = [count_pairs(experts, experts) for experts in masks]
+    iou, dice = np.array([pair.iou for pair in pairs]), np.array([pair.dice for pair in pairs])
+    distance_with_self = 1 - iou.mean(axis=(1, 2))
+    spacings = Counter(split.spacings)
     return {
         "slices": len(split),
         "patients": len(set(split.patients)),
         "size": [height, width],
+        "pixel_spacing": f"known for {len(split) - spacings[None]} of {len(split)} slices",
         "seen_by": {str(k): seen_by[k] for k in sorted(seen_by)},
-        "disagreement": None if np.isnan(apart) else round(apart, 4),
+        "empty_by_slot": [round(float(share), 4) for share in 1 - found.mean(axis=0)],
+        "disagreement": _rounded(1 - _over_distinct(iou)),
+        "disagreement_with_self": _rounded(distance_with_self),
+        "dice": _rounded(_over_distinct(dice)),
+        "dice_with_self": _rounded(dice.mean(axis=(1, 2))),
+        "always_empty": {
+            "ged_v": _rounded(2 * found.mean(axis=1) - distance_with_self),
+            "dice": _rounded(1 - found.mean(axis=1)),
+        },
     }
+
+
+def _over_distinct(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means (N,) over the off-diagonal of (N, K, K); NaN for one expert."""
+    k = scores.shape[1]
+    if k == 1:
+        return np.full(len(scores), np.nan)
+    return np.asarray((scores.sum(axis=(1, 2)) - scores.trace(axis1=1, axis2=2)) / (k * (k - 1)))
+
+
+def _rounded(scores: NDArray[np.float64]) -> float | None:
+    mean = float(scores.mean())
+    return None if np.isnan(mean) else round(mean, 4)
+
+
+def _unpacked(value: Attribute) -> object:
+    """An attribute as it is, or what its JSON holds: a conversion keeps its options and counts so."""
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,8 @@ from training.data.lidc import patient_of_study
 from training.data.window import AUTO, find_window, slice_window
 from training.errors import ConfigError
 from training.records import AnnotatedSlice
+
+_OF_A_CONVERSION = ("layout", "experts", "split", "split_seed", "options", "dropped", "noted", "earlier")
 
 
 class Hdf5Form(Form):
@@ -43,6 +46,9 @@ class Hdf5Form(Form):
                     f"{path}: holds no Hounsfield units, so its window cannot be chosen any more; leave --window out"
                 )
             notes["window"] = options.window
+        # What an earlier conversion said about itself is history now, and not said of this one.
+        if earlier := {name: notes.pop(name) for name in _OF_A_CONVERSION if name in notes}:
+            notes["earlier"] = json.dumps(earlier)
         self.image_type: ImageType = "uint8" if stored == {"uint8"} and options.window == AUTO else "float32"
         self.attributes: Mapping[str, Attribute] = MappingProxyType(notes)
 

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from training.data.dataset import Attribute, ImageType
+from training.data.splits import Unit
 from training.data.window import AUTO
 from training.records import AnnotatedSlice
+
+__all__ = ["LIDC_EXPERTS", "Form", "Found", "Options", "Tally", "Unit"]
 
 #: The number of reads that LIDC-IDRI's protocol asked for; fewer are filled up with empty masks.
 LIDC_EXPERTS = 4
@@ -32,22 +35,6 @@ class Options:
     shift_masks: bool = False
     size: int | None = None
     keep_empty: bool = False
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What a slice belongs to, as far as its form tells: what a split must keep together.
-
-    Parameters
-    ----------
-    patient : identifier of the patient, ``LIDC-IDRI-0001`` where it is one of LIDC's
-    study : last part of the StudyInstanceUID, or None where the form does not have it
-    split : the split that the form itself puts it in, or None where it has no splits
-    """
-
-    patient: str
-    study: str | None = None
-    split: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

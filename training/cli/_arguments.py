@@ -1,0 +1,17 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[str, typer.Argument(help="A shipped name (see `ambiseg models`), a run folder or a checkpoint.")]
+Data = Annotated[Path, typer.Argument(help="Annotated slices: an HDF5 file in PHiSeg's layout.")]
+Split = Annotated[str, typer.Option(help="train, val or test.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Sampler = Annotated[str | None, typer.Option(help="ddim, ddpm or ddpm-large; the model's own if left out.")]
+Steps = Annotated[int | None, typer.Option(help="Network calls per sample; the model's own if left out.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Names the noise: the same seed draws the same masks.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

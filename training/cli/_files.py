@@ -1,0 +1,45 @@
+"""What commands read and write besides the data: checked before any work, and told in one line where it fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from training.atomic import write_bytes
+from training.errors import ConfigError
+
+
+def require_output(out: Path, *inputs: Path) -> None:
+    """Refuse, before any work, a file that cannot be written or that would replace what is read."""
+    if out.is_dir():
+        raise ConfigError(f"cannot write {out}: it is a folder; give the name of a file")
+    if not out.absolute().parent.is_dir():
+        raise ConfigError(f"cannot write {out}: the folder {out.absolute().parent} does not exist; make it first")
+    for path in inputs:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise ConfigError(f"cannot write {out}: it is also what is read; give another name")
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"cannot read the scores {path}: {error}; give what `ambiseg evaluate --out` wrote"
+        ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    with writing(path):
+        write_bytes(path, json.dumps(content, indent=2).encode())

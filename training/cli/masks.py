@@ -1,0 +1,114 @@
+"""Commands about masks: draw them, score them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli._app import app
+from training.cli._arguments import Data, Device, Model, Sampler, Seed, Split, Steps
+from training.cli._files import require_output, write_json
+from training.cli._printing import print_scores, say
+from training.errors import ConfigError
+
+
+@app.command()
+def sample(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Argument(help="The HDF5 file to write.")],
+    split: Split = "val",
+    index: Annotated[int, typer.Option(min=0, help="Which slice of the split.")] = 0,
+    samples: Annotated[int, typer.Option(min=1, help="How many masks to draw.")] = 16,
+    steps: Steps = None,
+    sampler: Sampler = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    trajectory: Annotated[bool, typer.Option("--trajectory", help="Keep every step too.")] = False,
+) -> None:
+    """Draw masks for one slice and write them to a file."""
+    from training.build import load_segmenter
+    from training.data.opening import open_dataset
+    from training.export import write_samples
+    from training.records import SampleSet, Trajectory
+    from training.segmenters.interface import StepwiseSampler
+
+    require_output(out, data, Path(model))
+    with open_dataset(data) as dataset:
+        case = dataset.case(split, index)
+    segmenter = load_segmenter(model, device, sampler=sampler, steps=steps).given(case)
+    seen = None
+    if trajectory:
+        if not isinstance(segmenter, StepwiseSampler):
+            raise ConfigError(f"{model!r} draws in one pass and has no trajectory; leave out --trajectory")
+        walked = list(segmenter.walk(case.image, samples, seed))
+        drawn, seen = SampleSet(walked[-1].masks, seed, segmenter.provenance), Trajectory.of(walked)
+    else:
+        drawn = segmenter.draw(case.image, samples, seed)
+    write_samples(out, case, drawn, seen)
+    empty = int((~drawn.masks.any(axis=(1, 2))).sum())
+    say(
+        f"{out}: {samples} masks for {case.key}, {empty} of them empty; "
+        f"{case.n_found} of {case.n_experts} experts drew one"
+    )
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    data: Data,
+    split: Split = "val",
+    samples: Annotated[str, typer.Option(help="Numbers of masks to score, separated by commas.")] = "4,16",
+    steps: Steps = None,
+    sampler: Sampler = None,
+    postprocess: Annotated[float, typer.Option(min=0, max=1, help="r of the relative-area post-processing.")] = 0.5,
+    seed: Seed = 0,
+    cases: Annotated[int | None, typer.Option(min=1, help="Score the first so many slices only.")] = None,
+    device: Device = "auto",
+    out: Annotated[Path | None, typer.Option(help="Write the scores to this JSON file.")] = None,
+) -> None:
+    """Score a model against the experts: GED, dice, IoU, diversity, empty masks, with intervals over patients."""
+    from itertools import islice
+
+    from tqdm import tqdm
+
+    from training.build import load_segmenter
+    from training.data.opening import open_dataset
+    from training.evaluation.evaluate import Evaluation, evaluate_cases
+
+    counts = _counts(samples)
+    if out is not None:
+        require_output(out, data, Path(model))
+    segmenter = load_segmenter(model, device, sampler=sampler, steps=steps)
+    with open_dataset(data) as dataset:
+        if split not in dataset.splits:
+            raise ConfigError(f"{data}: no split {split!r}; choose one of: {', '.join(dataset.splits)}")
+        total = min(len(dataset.splits[split]), cases or sys.maxsize)
+        chosen = islice(dataset.splits[split], total)
+        rows = tqdm(
+            evaluate_cases(segmenter, chosen, counts, seed, postprocess),
+            total=total,
+            unit="case",
+            disable=None,
+        )
+        evaluation = Evaluation(segmenter.name, seed, postprocess, tuple(rows))
+        facts = {
+            "data": str(data),
+            "data_sha256": dataset.sha256(),
+            "split": split,
+            "sampling": dict(segmenter.provenance),
+        }
+    summary = facts | evaluation.summary()
+    print_scores(summary)
+    if out is not None:
+        write_json(out, summary)
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"cannot read the numbers of masks {text!r}; write them as 4,16") from None

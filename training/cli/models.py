@@ -1,0 +1,86 @@
+"""Commands about models: list, train, export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli._app import app
+from training.cli._arguments import AsJson, Device, Model
+from training.cli._files import read_scores, require_output, writing
+from training.cli._printing import say
+from training.errors import ConfigError
+from training.signals import stop_on_signals
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the models that come with the program."""
+    from training.model_card import shipped_models
+
+    cards = shipped_models()
+    if as_json:
+        say(json.dumps({name: card.model_dump(mode="json") for name, card in cards.items()}, indent=2))
+        return
+    for name, card in cards.items():
+        say(f"{name}  {card.image_size} x {card.image_size}, {card.parameters:,} parameters.  {card.summary}")
+
+
+@app.command()
+def train(
+    data: Annotated[list[Path], typer.Argument(help="One or more data files; their train splits are used.")],
+    run_dir: Annotated[Path, typer.Argument(help="Folder of this run.")],
+    preset: Annotated[str, typer.Option(help="Name of a preset, or a .toml file.")] = "paper-128",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")] = None,
+    device: Device = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Insist that there is a checkpoint to go on from.")] = False,
+) -> None:
+    """Train a model.  The same command again goes on from the last checkpoint."""
+    from tqdm import tqdm
+
+    from training.config import load_config
+    from training.fit.run import train_run
+
+    config = load_config(preset, set_ or [])
+    progress = None
+    with stop_on_signals() as stop, tqdm(total=config.fit.steps, unit="step", disable=None) as bar:
+        for progress in train_run(config, data, run_dir, device, must_resume=resume, should_stop=stop.is_set):
+            if bar.n == 0:  # what was done before counts neither for the rate nor for the time left
+                bar.n = bar.initial = progress.step
+            bar.update(progress.step - bar.n)
+            bar.set_postfix_str(f"loss {progress.loss:.4f}")
+            if bar.disable:
+                say(progress.line())
+    at, of = (progress.step, progress.steps) if progress else (config.fit.steps, config.fit.steps)
+    say(f"{run_dir}: {'at' if progress else 'already at'} step {at} of {of}")
+    if stop.is_set():
+        raise typer.Exit(stop.exit_code)
+
+
+@app.command()
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Argument(help="The .safetensors file to write; its card goes beside it.")],
+    name: Annotated[str, typer.Option(help="Name on the card.")],
+    summary: Annotated[str, typer.Option(help="One line on the card.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "",
+    command: Annotated[str, typer.Option(help="The command that trained it.")] = "",
+    scores: Annotated[Path | None, typer.Option(help="JSON of `ambiseg evaluate` for the card.")] = None,
+) -> None:
+    """Write a model for others to use: float16 weights without the optimizer, and a card."""
+    from training.build import load_model_weights
+    from training.checkpoint import save_weights
+    from training.model_card import find_weights
+
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"the name of a weights file must end in .safetensors, got {out.name!r}")
+    require_output(out, find_weights(model))
+    tensors, card = load_model_weights(model)
+    found = read_scores(scores) if scores else {}
+    changes = {"name": name, "summary": summary, "licence": licence, "command": command, "scores": found}
+    with writing(out):
+        save_weights(out, {key: tensor.half() for key, tensor in tensors.items()}, card.model_copy(update=changes))
+    say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
