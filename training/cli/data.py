@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from training.cli._app import app
 from training.cli._arguments import AsJson, Seed
 from training.cli._files import require_output
 from training.cli._printing import print_facts, say
+from training.errors import DataFormatError
 
 if TYPE_CHECKING:
     from training.records import AnnotatedSlice
@@ -46,6 +48,53 @@ def phantom(
             image_type="uint8",
         )
     say(f"{out}: {cases} slices")
+
+
+@app.command()
+def prepare(
+    source: Annotated[Path, typer.Argument(help="A file or folder of annotated slices, in any of the known layouts.")],
+    out: Annotated[Path, typer.Argument(help="The HDF5 file to write.")],
+    layout: Annotated[str, typer.Option(help="What the source is; auto finds out, docs/data.md lists all.")] = "auto",
+    split: Annotated[
+        str,
+        typer.Option(help="How patients are divided: source, paper, study, patient; auto takes the first possible."),
+    ] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of the splits study and patient.")] = 1234,
+    window: Annotated[
+        str,
+        typer.Option(help="What becomes black and white: auto, lung, wide, slice, or values such as -1000..400."),
+    ] = "auto",
+    size: Annotated[int | None, typer.Option(help="Cut slices to this many pixels around their centre.")] = None,
+    random_crop: Annotated[int | None, typer.Option(help="Then cut this many pixels at a random place.")] = None,
+    crop_seed: Annotated[int, typer.Option(min=0, help="Names the random places.")] = 0,
+    keep_empty: Annotated[bool, typer.Option("--keep-empty", help="Keep slices on which nobody drew.")] = False,
+    shift_masks: Annotated[
+        bool, typer.Option("--shift-masks", help="Move masks by (-1, -1) pixels, as in the published LIDC pickle.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Convert annotated slices of any layout to a checked HDF5 file, and tell what was left out and why."""
+    from tqdm import tqdm
+
+    from training.data.conversion import Conversion, Failed, Prepared
+    from training.data.forms.interface import Options
+    from training.data.prepare import Plan, Progress
+    from training.report.facts import describe
+
+    require_output(out, source)
+    options = Options(window, shift_masks, size, keep_empty, random_crop, crop_seed)
+    conversion = Conversion(source, out, Plan(layout, split, seed, options))
+    facts: dict[str, object] = {}
+    with tqdm(unit="slice", disable=None) as bar, closing(conversion):
+        for event in conversion.events():
+            if isinstance(event, Progress):
+                bar.total = event.total
+                bar.update(event.done - bar.n)
+            elif isinstance(event, Failed):
+                raise DataFormatError(event.message)
+            elif isinstance(event, Prepared):
+                facts = {"made": event.report.facts, "file": describe(str(out))}
+    print_facts(facts, as_json)
 
 
 @app.command()

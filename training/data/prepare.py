@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.data.crops import random_crop
 from training.data.dataset import Attribute
 from training.data.forms.interface import Form, Found, Options, Tally
 from training.data.forms.sniffing import AUTO, open_form
@@ -23,7 +24,7 @@ from training.data.splits import DEFAULT_SEED, SPLITS, Division, divide
 from training.errors import ConfigError, DataFormatError
 from training.records import AnnotatedSlice
 
-MIN_SIZE = 8  # pixels; a network halves a side three times
+MIN_SIZE, MAX_SIZE = 8, 4096  # pixels; a network halves a side three times
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Plan:
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
-        size = self.options.size
-        if size is not None and not MIN_SIZE <= size <= 4096:
-            raise ConfigError(f"the size of slices must be {MIN_SIZE} to 4096 pixels, got {size}")
+        for side in (self.options.size, self.options.random_crop):
+            if side is not None and not MIN_SIZE <= side <= MAX_SIZE:
+                raise ConfigError(f"the size of slices must be {MIN_SIZE} to {MAX_SIZE} pixels, got {side}")
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,8 @@ def _usable(form: Form, options: Options, tally: Tally, progress: Callable[[Prog
                 continue
             tally.note(f"cut to the middle {options.size} x {options.size} pixels", case.key)
             case = _middle(case, options.size)
+        if options.random_crop is not None:
+            case = random_crop(case, options.random_crop, options.crop_seed)
         shape = shape or case.masks.shape
         if case.masks.shape[1:] != shape[1:]:
             raise DataFormatError(

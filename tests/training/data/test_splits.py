@@ -1,12 +1,14 @@
 """Patients are divided at random, repeatably, and each into one split."""
 
 import hashlib
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.splits import SPLITS, split_patients
+from training.data import lidc
+from training.data.splits import SPLITS, Unit, divide, split_patients
 from training.errors import ConfigError
 
 IDENTIFIERS = st.lists(st.text(max_size=8), min_size=1, max_size=60)
@@ -71,3 +73,87 @@ def test_impossible_requests_are_named(fractions, seed, message):
 def test_no_patients_is_an_error():
     with pytest.raises(ConfigError, match="at least one"):
         split_patients([], seed=0)
+
+
+def units_of(*rows):
+    return [Unit(*row) for row in rows]
+
+
+LIDC = units_of(("LIDC-IDRI-0001",), ("LIDC-IDRI-0005",), ("LIDC-IDRI-0011",))
+
+
+def test_auto_takes_the_division_that_the_data_come_with():
+    division = divide(units_of(("a", None, "val"), ("b", None, "train")))
+    assert (division.rule, division.seed) == ("source", None)
+    assert division.split_of == {"a": "val", "b": "train"}
+
+
+def test_auto_takes_the_papers_division_for_lidc_without_one():
+    division = divide(LIDC)
+    assert division.rule == "paper"
+    assert division.split_of == {"LIDC-IDRI-0001": "val", "LIDC-IDRI-0005": "test", "LIDC-IDRI-0011": "train"}
+
+
+def test_auto_draws_a_division_of_patients_where_nothing_else_is_possible():
+    division = divide(units_of(*[(f"p{i}",) for i in range(20)]), seed=5)
+    assert (division.rule, division.seed) == ("patient", 5)
+    assert division.split_of == split_patients([f"p{i}" for i in range(20)], seed=5)
+
+
+def test_auto_does_not_take_a_division_that_has_a_patient_twice():
+    shared = units_of(("a", None, "train"), ("a", None, "test"), ("b", None, "val"))
+    assert divide(shared).rule == "patient"
+    with pytest.raises(ConfigError, match="patient 'a' in 'test' and in 'train'"):
+        divide(shared, "source")
+
+
+def test_studies_are_divided_as_gp_unet_does_it():
+    studies = [f"{i:03d}" for i in range(100)]
+    division = divide(units_of(*[(f"patient of {s}", s) for s in studies]), "study", 1234)
+    shuffled = sorted(studies)
+    random.Random(1234).shuffle(shuffled)  # noqa: S311 - the division in question
+    expected = dict.fromkeys(shuffled[:60], "train") | dict.fromkeys(shuffled[60:80], "val")
+    assert division.split_of == {f"patient of {s}": expected.get(s, "test") for s in studies}
+    assert division.moved == ()
+
+
+def test_all_of_lidcs_annotated_studies_stay_with_their_patient_under_every_rule():
+    """The eight patients with two scans included."""
+    every = [Unit(patient, study) for study, patient in lidc._studies().items()]
+    for rule in ("paper", "study", "patient"):
+        division = divide(every, rule)
+        assert set(division.split_of) == {unit.patient for unit in every}
+        assert set(division.split_of.values()) == {"train", "val", "test"}
+
+
+def test_the_patients_whose_studies_the_rule_had_apart_are_named():
+    every = [Unit(patient, study) for study, patient in lidc._studies().items()]
+    of_studies = split_patients([unit.study for unit in every], seed=1234)
+    apart = {
+        patient
+        for patient in {unit.patient for unit in every}
+        if len({of_studies[unit.study] for unit in every if unit.patient == patient}) > 1
+    }
+    assert apart
+    assert set(divide(every, "study").moved) == apart
+
+
+@pytest.mark.parametrize(
+    ("units", "rule", "message"),
+    [
+        (LIDC, "random", "choose one of: auto, source, paper, study, patient"),
+        ([], "auto", "no patients"),
+        (LIDC, "source", "does not say where 'LIDC-IDRI-0001' belongs"),
+        (LIDC, "study", "study of 'LIDC-IDRI-0001' is not known"),
+        (units_of(("someone",)), "paper", "'someone' is none of them"),
+    ],
+)
+def test_a_division_that_is_not_possible_is_refused_with_the_reason(units, rule, message):
+    with pytest.raises(ConfigError, match=message):
+        divide(units, rule)
+
+
+def test_the_order_of_the_units_changes_nothing():
+    every = [Unit(patient, study) for study, patient in lidc._studies().items()]
+    for rule in ("paper", "study", "patient"):
+        assert divide(every, rule).split_of == divide(every[::-1], rule).split_of

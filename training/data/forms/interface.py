@@ -29,12 +29,16 @@ class Options:
     shift_masks : move masks by (-1, -1) pixels against the image, as in the published LIDC pickle
     size : side in pixels that slices are cut to around their centre; None leaves them as they are
     keep_empty : keep slices on which no expert drew anything
+    random_crop : side in pixels of a random crop of each slice (the paper's harder variant); None for none
+    crop_seed : with the slice's key, names its crop
     """
 
     window: str = AUTO
     shift_masks: bool = False
     size: int | None = None
     keep_empty: bool = False
+    random_crop: int | None = None
+    crop_seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
