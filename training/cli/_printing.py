@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -24,7 +24,39 @@ def _print_tree(facts: Mapping[str, object], indent: str) -> None:
             say(f"{indent}{name}:")
             _print_tree(value, indent + "  ")
         else:
-            say(f"{indent}{name}: {value:,}" if isinstance(value, int) else f"{indent}{name}: {value}")
+            is_count = isinstance(value, int) and not isinstance(value, bool)
+            say(f"{indent}{name}: {value:,}" if is_count else f"{indent}{name}: {value}")
+
+
+def print_conversion(made: Mapping[str, Any], file: Mapping[str, Any]) -> None:
+    """What a conversion did, and what is in its file, for a person."""
+    say(f"{made['out']}: {made['slices']:,} slices of {made['patients']:,} patients, from {made['source']}")
+    split = made["split"]
+    seed = "" if split["seed"] is None else f", seed {split['seed']}"
+    say(f"layout {made['layout']}; split by the rule {split['rule']!r}{seed}")
+    if kept := split["patients_kept_together"]:
+        say(f"  {len(kept)} patients whose studies the rule had put apart are in the split of their first one")
+    for heading, counted in (("left out", made["dropped"]), ("kept, but", made["noted"])):
+        for reason, found in counted.items():
+            say(f"{heading}: {found['count']:,} x {reason}; first {found['first']}")
+    for name, facts in file["splits"].items():
+        height, width = facts["size"]
+        say(f"{name}: {facts['slices']:,} slices of {facts['patients']:,} patients, {height} x {width} pixels")
+        say(f"  seen by {_shares(facts['seen_by'].items(), facts['slices'])} of {file['experts']} experts")
+        say(f"  empty masks by slot {_shares(enumerate(facts['empty_by_slot'], 1), 1)}")
+        say(f"  pixel spacing {facts['pixel_spacing']}")
+        if facts["disagreement"] is not None:
+            say(
+                f"  two experts: mean 1 - IoU {facts['disagreement']:.3f}, dice {facts['dice']:.3f}; "
+                f"with self-pairs {facts['disagreement_with_self']:.3f} and {facts['dice_with_self']:.3f}"
+            )
+        empty = facts["always_empty"]
+        say(f"  always-empty: GED {empty['ged_v']:.3f}, dice {empty['dice']:.3f}")
+    say(f"sha256 {file['sha256']}")
+
+
+def _shares(counts: Iterable[tuple[object, float]], total: float) -> str:
+    return ", ".join(f"{name}: {100 * count / total:.1f} %" for name, count in counts)
 
 
 def print_scores(summary: Mapping[str, Any]) -> None:

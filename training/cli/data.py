@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ import typer
 from training.cli._app import app
 from training.cli._arguments import AsJson, Seed
 from training.cli._files import require_output
-from training.cli._printing import print_facts, say
+from training.cli._printing import print_conversion, print_facts, say
 from training.errors import DataFormatError
 
 if TYPE_CHECKING:
@@ -83,18 +82,21 @@ def prepare(
 
     require_output(out, source)
     options = Options(window, shift_masks, size, keep_empty, random_crop, crop_seed)
-    conversion = Conversion(source, out, Plan(layout, split, seed, options))
-    facts: dict[str, object] = {}
-    with tqdm(unit="slice", disable=None) as bar, closing(conversion):
+    plan = Plan(layout, split, seed, options)
+    with Conversion(source, out, plan) as conversion, tqdm(unit="slice", disable=None) as bar:
         for event in conversion.events():
             if isinstance(event, Progress):
                 bar.total = event.total
                 bar.update(event.done - bar.n)
             elif isinstance(event, Failed):
-                raise DataFormatError(event.message)
+                raise DataFormatError(event.text)
             elif isinstance(event, Prepared):
-                facts = {"made": event.report.facts, "file": describe(str(out))}
-    print_facts(facts, as_json)
+                made = event.facts
+    file = describe(str(out))
+    if as_json:
+        print_facts({"made": made, "file": file}, as_json=True)
+    else:
+        print_conversion(made, file)
 
 
 @app.command()
