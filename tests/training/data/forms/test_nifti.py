@@ -1,0 +1,433 @@
+"""Volumes: orientation by an asymmetric phantom in every axis order, windows, and headers that lie."""
+
+import gzip
+import itertools
+import re
+import struct
+import sys
+
+import nibabel
+import numpy as np
+import pytest
+
+from training.data.forms._nifti_names import find_cases
+from training.data.forms.interface import Options, Tally, Unit
+from training.data.forms.nifti import Nifti
+from training.errors import ConfigError, DataFormatError
+
+RNG = np.random.default_rng(12)
+SHAPE = (5, 4, 3)  # right, front, top
+SPACING = (0.5, 0.75, 2.0)
+HU = RNG.integers(-1000, 1000, SHAPE).astype(np.int16)
+HU[0, 0, 0] = -1000
+DRAWN = RNG.random((2, *SHAPE)) > 0.5
+AFFINE = np.diag([*SPACING, 1.0])  # voxel axes run to the right, the front and the top
+AFFINE[:3, 3] = (-20, 30, 7)
+ORIENTATIONS = [
+    (order, signs) for order in itertools.permutations(range(3)) for signs in itertools.product((1, -1), repeat=3)
+]
+
+
+def save(path, array, affine=AFFINE, kind=nibabel.Nifti1Image, **header):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = kind(array, affine)
+    for name, value in header.items():
+        image.header[name] = value
+    image.to_filename(path)
+    return path
+
+
+def case(folder, image=HU, masks=DRAWN, affine=AFFINE, suffix=".nii", dtype=np.uint8):
+    save(folder / f"image{suffix}", image, affine)
+    for expert, mask in enumerate(masks):
+        save(folder / f"mask_reader{expert}{suffix}", mask.astype(dtype), affine)
+    return folder
+
+
+def stored_as(array, order, signs):
+    """A volume with its axes permuted and flipped, and the affine with which every voxel stays in its place."""
+    turned = array.transpose(order)
+    affine = AFFINE[:, [*order, 3]].copy()
+    for axis, sign in enumerate(signs):
+        if sign < 0:
+            affine[:3, 3] += affine[:3, axis] * (turned.shape[axis] - 1)
+            affine[:3, axis] *= -1
+    turned = turned[tuple(slice(None, None, sign) for sign in signs)]
+    return turned, affine
+
+
+def read(path, **options):
+    tally = Tally()
+    form = Nifti(path, Options(**options))
+    found = list(form.read(tally))
+    assert {item.unit for item in found} <= set(form.units())
+    return found, tally, form
+
+
+def shown(volume, z):
+    """Pixel by pixel: down is from front to back, right is from the patient's right to the left."""
+    right, front, _ = volume.shape
+    return np.array([[volume[right - 1 - c, front - 1 - r, z] for c in range(right)] for r in range(front)])
+
+
+def lung(values):
+    return np.clip((np.asarray(values, float) + 1000) / 1400, 0, 1)
+
+
+@pytest.mark.parametrize(("order", "signs"), ORIENTATIONS)
+def test_the_slices_are_the_same_however_the_axes_are_stored(tmp_path, order, signs):
+    affine = stored_as(HU, order, signs)[1]
+    folder = case(
+        tmp_path / "p",
+        np.ascontiguousarray(stored_as(HU, order, signs)[0]),
+        [stored_as(mask, order, signs)[0] for mask in DRAWN],
+        affine,
+    )
+    image = nibabel.load(folder / "image.nii")
+    canonical = nibabel.as_closest_canonical(image).get_fdata()
+    assert np.array_equal(canonical, HU)  # nibabel agrees that this is one and the same volume
+    found, tally, form = read(tmp_path)
+    assert [item.case.key for item in found] == ["p_z0000", "p_z0001", "p_z0002"]
+    for z, item in enumerate(found):
+        assert np.array_equal(item.case.hounsfield, shown(HU, z))
+        np.testing.assert_allclose(item.case.image, lung(shown(HU, z)), rtol=0, atol=1e-6)
+        for expert in range(2):
+            assert np.array_equal(item.case.masks[expert], shown(DRAWN[expert], z))
+        assert item.case.spacing_mm == pytest.approx((0.75, 0.5))
+        assert item.unit == Unit("p")
+    assert not tally.dropped
+    assert len(form) == 3
+
+
+def test_left_and_right_front_and_back_are_where_radiologists_expect_them(tmp_path):
+    image = np.full(SHAPE, -1000, np.int16)
+    image[4, 3, 0] = 400  # the patient's right, in front
+    found, _, _ = read(case(tmp_path / "p", image).parent)
+    assert found[0].case.image[0, 0] == 1
+    assert found[0].case.image.sum() == 1
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("dtype", ["<i2", ">i2", "<i4", "<f4", "<f8"])
+def test_every_way_of_storing_the_same_values_gives_the_same_slices(tmp_path, suffix, kind, dtype):
+    folder = case(tmp_path / "p", suffix=suffix)
+    header = kind.header_class(endianness=dtype[0])
+    header.set_data_dtype(dtype)
+    kind(HU.astype(dtype), AFFINE, header).to_filename(folder / f"image{suffix}")
+    for z, item in enumerate(read(tmp_path)[0]):
+        assert np.array_equal(item.case.hounsfield, shown(HU, z))
+
+
+def test_slope_and_intercept_are_applied(tmp_path):
+    folder = case(tmp_path / "p")
+    image = nibabel.Nifti1Image(HU + np.int16(1024), AFFINE)
+    image.header.set_slope_inter(1, -1024)
+    image.to_filename(folder / "image.nii")
+    content = bytearray((folder / "image.nii").read_bytes())
+    struct.pack_into("<ff", content, 112, 1.0, -1024.0)  # to_filename would undo the scaling
+    content[352:] = (HU + np.int16(1024)).tobytes(order="F")
+    (folder / "image.nii").write_bytes(content)
+    assert np.array_equal(nibabel.load(folder / "image.nii").get_fdata(), HU)
+    for z, item in enumerate(read(tmp_path)[0]):
+        assert np.array_equal(item.case.hounsfield, shown(HU, z))
+
+
+def test_only_slices_on_which_someone_drew_are_given_and_the_others_are_counted(tmp_path):
+    masks = np.zeros((2, *SHAPE), bool)
+    masks[1, 2, 2, 1] = True
+    case(tmp_path / "p", masks=masks)
+    found, tally, _ = read(tmp_path)
+    assert [item.case.key for item in found] == ["p_z0001"]
+    assert tally.dropped == {"no expert drew anything": 2}
+    assert len(read(tmp_path, keep_empty=True)[0]) == 3
+
+
+def test_a_lung_window_is_taken_for_ct_and_noted(tmp_path):
+    case(tmp_path / "p")
+    _, tally, form = read(tmp_path)
+    assert tally.noted == {"taken for CT in Hounsfield units, lung window -1000..400": 1}
+    assert form.image_type == "float32"
+
+
+def test_values_with_fractions_have_no_hounsfield_units(tmp_path):
+    case(tmp_path / "p", image=HU + np.float32(0.5))
+    assert all(item.case.hounsfield is None for item in read(tmp_path)[0])
+
+
+def test_eight_bit_volumes_stay_8_bit(tmp_path):
+    image = RNG.integers(0, 256, SHAPE).astype(np.uint8)
+    case(tmp_path / "p", image=image)
+    found, tally, form = read(tmp_path)
+    assert form.image_type == "uint8"
+    assert np.array_equal(found[1].case.image, shown(image, 1).astype(np.float32) / np.float32(255))
+    assert found[1].case.hounsfield is None
+    assert tally == Tally()
+
+
+def test_floats_in_the_unit_range_are_kept_as_they_are(tmp_path):
+    image = RNG.random(SHAPE).astype(np.float32)
+    case(tmp_path / "p", image=image)
+    found, _, form = read(tmp_path)
+    assert form.image_type == "float32"
+    assert np.array_equal(found[2].case.image, shown(image, 2))
+
+
+def test_other_values_need_a_window_and_the_error_tells_their_range(tmp_path):
+    image = np.arange(60, dtype=np.int16).reshape(SHAPE) * 10
+    case(tmp_path / "p", image=image)
+    with pytest.raises(DataFormatError, match=r"image\.nii.*from 0 to 590.*--window LOW\.\.HIGH"):
+        Nifti(tmp_path, Options())
+    found, _, _ = read(tmp_path, window="100..500")
+    np.testing.assert_allclose(found[1].case.image, np.clip((shown(image, 1) - 100) / 400, 0, 1), atol=1e-6)
+    found, _, _ = read(tmp_path, window="slice")
+    plane = shown(image, 1).astype(float)
+    np.testing.assert_allclose(found[1].case.image, (plane - plane.min()) / np.ptp(plane), atol=1e-6)
+    # A later case without meaning is dropped, whole.
+    case(tmp_path / "a")
+    found, tally, _ = read(tmp_path)
+    assert {item.case.patient for item in found} == {"a"}
+    assert tally.dropped == {"image is neither 8-bit, within [0, 1] nor CT, so it needs --window LOW..HIGH": 3}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_masks_of_zeros_and_ones_or_255_are_masks(tmp_path, dtype):
+    for white in (1, 255):
+        case(tmp_path / "p", masks=DRAWN * np.uint8(white), dtype=dtype)
+        found, tally, _ = read(tmp_path)
+        assert np.array_equal(found[0].case.masks[1], shown(DRAWN[1], 0))
+        assert not tally.dropped
+
+
+@pytest.mark.parametrize("values", [(0, 2), (0, 1, 2), (0, 0.5), (0, np.nan), (-1, 0)])
+def test_a_mask_of_other_values_drops_its_case(tmp_path, values):
+    case(tmp_path / "p")
+    mask = np.resize(np.array(values, np.float32), SHAPE)
+    save(tmp_path / "p" / "mask_reader1.nii", mask)
+    found, tally, _ = read(tmp_path)
+    assert found == []
+    assert tally.dropped == {"mask_reader1 has values other than 0 and 1, or 0 and 255": 3}
+
+
+def moved(affine, by):
+    result = affine.copy()
+    result[1, 3] += by
+    return result
+
+
+def test_a_mask_on_another_grid_drops_its_case(tmp_path):
+    for name in ("a", "b", "c"):
+        case(tmp_path / name)
+    save(tmp_path / "a" / "mask_reader1.nii", DRAWN[1].astype(np.uint8), moved(AFFINE, 0.01))
+    save(tmp_path / "b" / "mask_reader1.nii", DRAWN[1].astype(np.uint8), moved(AFFINE, 0.0005))
+    save(tmp_path / "c" / "mask_reader0.nii", DRAWN[1][:, :, :2].astype(np.uint8))
+    found, tally, form = read(tmp_path)
+    assert {item.case.patient for item in found} == {"b"}
+    assert form.units() == [Unit("b")]
+    assert tally.dropped == {"mask_reader1 is not on the image's grid": 1, "mask_reader0 is not on the image's grid": 1}
+
+
+def test_a_volume_with_nan_is_dropped(tmp_path):
+    case(tmp_path / "a", image=np.where(HU.max() == HU, np.nan, HU).astype(np.float32))
+    case(tmp_path / "b")
+    found, tally, _ = read(tmp_path)
+    assert {item.case.patient for item in found} == {"b"}
+    assert tally.dropped == {"image holds NaN or infinite values": 3}
+
+
+def test_a_file_without_orientation_is_read_as_the_format_says_and_noted(tmp_path):
+    folder = case(tmp_path / "p")
+    for path in folder.iterdir():
+        image = nibabel.load(path)
+        array = np.asarray(image.dataobj).copy()  # the file is about to be replaced
+        image = nibabel.Nifti1Image(array, None)
+        image.header.set_zooms(SPACING)
+        image.set_sform(None, 0)
+        image.set_qform(None, 0)
+        image.to_filename(path)
+    found, tally, _ = read(tmp_path)
+    assert tally.noted["orientation unknown, taken as NIfTI's default"] == 1
+    flipped = nibabel.as_closest_canonical(nibabel.load(folder / "image.nii")).get_fdata()
+    assert np.array_equal(found[0].case.hounsfield, shown(flipped, 0))
+    assert found[0].case.spacing_mm == pytest.approx((0.75, 0.5))
+
+
+# Names
+
+
+def cases_of(tmp_path, *names):
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found, dropped = find_cases(tmp_path)
+    return {case.name: [case.image.name, *case.masks] for case in found}, dropped
+
+
+def test_a_folder_is_a_case_and_its_words_tell_images_from_masks(tmp_path):
+    found, dropped = cases_of(
+        tmp_path,
+        *("p1/ct.nii.gz", "p1/seg-anna.nii.gz", "p1/seg-bob.nii.gz", "p1/report.pdf"),
+        *("p2/p2_T1w.nii", "p2/p2_lesion.nii", "p2/p2_seg-anna.nii", "p2/p2_seg-bob.nii"),
+        *("p3/whatever.nii", "p3/seg-bob.nii", "p3/seg-anna.nii"),
+        *("p4/t1.nii", "p4/t2.nii", "p4/seg-anna.nii", "p4/seg-bob.nii"),
+        *("p5/flair.nii", "p5/seg-anna.nii", "empty/readme.txt"),
+    )
+    assert found == {
+        "p1": ["ct.nii.gz", "seg-anna", "seg-bob"],
+        "p2": ["p2_T1w.nii", "seg-anna", "seg-bob"],
+        "p3": ["whatever.nii", "seg-anna", "seg-bob"],
+    }
+    assert dropped == [("case needs exactly one image file", "p4"), ("seg-bob is missing", "p5")]
+
+
+def test_flat_files_are_sorted_to_their_cases(tmp_path):
+    found, dropped = cases_of(
+        tmp_path,
+        *("ct_1_image.nii.gz", "ct_1_reader10.nii.gz", "ct_1_reader9.nii.gz"),
+        *("ct_10_image.nii.gz", "ct_10_reader9.nii.gz", "ct_10_reader10.nii.gz"),
+        *("b.nii", "b_reader9.nii", "b_reader10.nii", "lonely_mask.nii"),
+    )
+    assert found == {
+        "b": ["b.nii", "reader9", "reader10"],
+        "ct_1": ["ct_1_image.nii.gz", "reader9", "reader10"],
+        "ct_10": ["ct_10_image.nii.gz", "reader9", "reader10"],
+    }
+    assert [reason for reason, _ in dropped] == ["mask without an image"]
+
+
+def test_one_case_alone_takes_the_folders_name(tmp_path):
+    found, _ = cases_of(tmp_path / "p7", "scan.nii", "expert1.nii", "expert2.nii", "LungMask.nii")
+    assert found == {"p7": ["scan.nii", "expert1", "expert2", "LungMask"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "recognised"),
+    [
+        (["image.nii", "mask.nii"], True),
+        (["p/image.nii.gz", "p/reader1.nii.gz"], True),
+        (["inner/p/image.nii.gz", "inner/p/reader1.nii.gz"], True),
+        (["image.nii"], False),
+        (["mask_a.nii", "mask_b.nii"], False),
+        (["image.png", "mask.png"], False),
+        ([], False),
+    ],
+)
+def test_the_form_is_recognised_by_names(tmp_path, names, recognised):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert Nifti.recognises(tmp_path) is recognised
+    assert Nifti.recognises(tmp_path / "a\0b") is False
+    if not recognised:
+        with pytest.raises(DataFormatError, match=re.escape(str(tmp_path))):
+            Nifti(tmp_path, Options())
+
+
+# Hostile input
+
+
+def patched(path, offset, layout, *values):
+    content = bytearray(path.read_bytes())
+    struct.pack_into(layout, content, offset, *values)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("offset", "layout", "values", "reason"),
+    [
+        (40, "<4h", (3, 4096, 4096, 4096), "declares more than 2 GiB"),
+        (40, "<4h", (3, 512, 512, 512), "damaged or cut short"),
+        (40, "<4h", (3, 32767, 4, 3), "1 to 4096"),
+        (40, "<4h", (3, -5, 4, 3), "1 to 4096|makes no sense"),
+        (40, "<4h", (3, 5, 4, 0), "1 to 4096|makes no sense"),
+        (40, "<5h", (4, 5, 4, 1, 3), "4 dimensions"),
+        (40, "<3h", (2, 5, 4), "2 dimensions"),
+        (70, "<h", (32,), "complex"),
+        (70, "<h", (128,), "not real numbers"),
+        (70, "<h", (999,), "makes no sense"),
+        (108, "<f", (1e30,), "senseless place|makes no sense"),
+        (108, "<f", (-4.0,), "senseless place|makes no sense"),
+        (108, "<f", (float("nan"),), "makes no sense"),
+        (108, "<f", (353.0,), "damaged or cut short"),
+        (116, "<f", (float("inf"),), "makes no sense"),
+        (280, "<f", (float("nan"),), "cannot be inverted"),
+        (280, "<4f", (0, 0, 0, 0), "cannot be inverted"),
+        (344, "4s", (b"ni1\0",), "in another file"),
+        (344, "4s", (b"abcd",), "no NIfTI|another file"),
+    ],
+)
+def test_headers_that_lie_are_refused_with_their_reason(tmp_path, offset, layout, values, reason):
+    case(tmp_path / "a")
+    case(tmp_path / "b")
+    patched(tmp_path / "a" / "image.nii", offset, layout, *values)
+    found, tally, form = read(tmp_path)
+    assert {item.case.patient for item in found} == {"b"}
+    assert form.units() == [Unit("b")]
+    (told,) = tally.dropped
+    assert re.search(f"^image .*({reason})", told)
+    assert tally.examples[told] == "a"
+
+
+def test_a_gzip_bomb_is_refused_by_its_header(tmp_path):
+    folder = case(tmp_path / "a", suffix=".nii.gz")
+    case(tmp_path / "b", suffix=".nii.gz")
+    content = bytearray(gzip.decompress((folder / "image.nii.gz").read_bytes()))
+    struct.pack_into("<4h", content, 40, 3, 2000, 1000, 500)
+    (folder / "image.nii.gz").write_bytes(gzip.compress(content))
+    _, tally, _ = read(tmp_path)
+    assert tally.dropped == {"image is damaged or cut short": 1}
+    # More than is declared is not read either.
+    struct.pack_into("<4h", content, 40, 3, *SHAPE)
+    (folder / "image.nii.gz").write_bytes(gzip.compress(content + bytes(50 * 2**20)))
+    _, tally, _ = read(tmp_path)
+    assert tally.dropped == {"image holds more than its header declares": 3}
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_no_truncation_or_flipped_bit_of_the_voxels_stops_the_other_cases(tmp_path, suffix):
+    folder = case(tmp_path / "a", suffix=suffix)
+    case(tmp_path / "b", suffix=suffix)
+    path = folder / f"image{suffix}"
+    content = path.read_bytes()
+    whole = [item.case for item in read(tmp_path, window="lung")[0]]
+    for percent in range(0, 100, 10):
+        path.write_bytes(content[: len(content) * percent // 100])
+        found, tally, _ = read(tmp_path)
+        assert {item.case.patient for item in found} == {"b"}
+        assert len(tally.dropped) == 1
+    generator = np.random.default_rng(4)
+    for _ in range(60):
+        mutated = bytearray(content)
+        position = int(generator.integers(len(content)))
+        mutated[position] ^= 1 << int(generator.integers(8))
+        path.write_bytes(mutated)
+        try:
+            found, tally, _ = read(tmp_path, window="lung")
+        except DataFormatError:
+            pytest.fail("one bad case must not end the whole")
+        assert "b" in {item.case.patient for item in found}
+        if suffix == ".nii.gz" and len(found) == len(whole):  # gzip's checksum is silent only about its own header
+            assert all(np.array_equal(a.case.image, b.image) for a, b in zip(found, whole, strict=True))
+
+
+def test_links_out_of_the_source_are_refused(tmp_path):
+    case(tmp_path / "source" / "a")
+    outside = case(tmp_path / "outside" / "b")
+    (tmp_path / "source" / "b").symlink_to(outside)
+    (tmp_path / "source" / "a" / "mask_reader1.nii").unlink()
+    (tmp_path / "source" / "a" / "mask_reader1.nii").symlink_to(outside / "mask_reader1.nii")
+    found, tally, _ = read(tmp_path / "source")
+    assert {item.case.patient for item in found} == {"a"}
+    assert {item.case.n_experts for item in found} == {1}
+    assert tally.dropped["link leads out of the source folder"] == 2
+
+
+def test_without_nibabel_one_line_says_what_to_install(tmp_path, monkeypatch):
+    case(tmp_path / "p")
+    for name in [name for name in sys.modules if name.split(".")[0] == "nibabel"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    assert Nifti.recognises(tmp_path)
+    with pytest.raises(ConfigError, match=r'pip install "napari-ambiseg\[medical\]"'):
+        Nifti(tmp_path, Options())

@@ -1,0 +1,131 @@
+"""Looking into folders that anyone may have made: what is listed, what is passed over, what is refused.
+
+Passed over without a word is what operating systems and archivers leave behind.  Refused, each with its reason, are
+links that lead out of the source, what is neither a file nor a folder (opening a pipe would wait for ever), and names
+that could not be written into the result.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.errors import DataFormatError
+
+_DEBRIS = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\ud800-\udfff]")
+_DIGITS = re.compile(r"(\d+)")
+_SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+PEEKED_NAMES = 200  # of a folder, when the question is only what it looks like
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The names in one folder, in natural order.
+
+    Parameters
+    ----------
+    folders, files : path by name
+    refused : (reason, path) of what must not be opened
+    """
+
+    folders: Mapping[str, Path]
+    files: Mapping[str, Path]
+    refused: tuple[tuple[str, str], ...]
+
+
+def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
+    """A sort key that puts ``slice-10`` after ``slice-9`` and ``B`` after ``a``."""
+    parts = _DIGITS.split(name.casefold())
+    return tuple((int(part) if index % 2 else 0, part) for index, part in enumerate(parts)), name
+
+
+def look_into(folder: Path, root: Path) -> Listing:
+    """List a folder.
+
+    Parameters
+    ----------
+    folder : the folder
+    root : the source that it belongs to, which links may not leave
+
+    Raises
+    ------
+    DataFormatError
+        If it cannot be listed.
+    """
+    folders: dict[str, Path] = {}
+    files: dict[str, Path] = {}
+    refused = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: natural(entry.name)):
+                if _is_debris(entry.name):
+                    continue
+                path = folder / entry.name
+                if reason := _why_refused(entry, root):
+                    refused.append((reason, repr(str(path))))
+                else:
+                    (folders if _is_folder(entry) else files)[entry.name] = path
+    except OSError as error:
+        raise DataFormatError(f"{folder}: cannot be listed ({error.strerror}); make it readable") from error
+    return Listing(folders, files, tuple(refused))
+
+
+def peek(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Some of the folders and of the files in a folder, for a guess; both empty where it cannot be listed."""
+    folders: list[Path] = []
+    files: list[Path] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry, _ in zip(entries, range(PEEKED_NAMES), strict=False):
+                if not _is_debris(entry.name):
+                    (folders if _is_folder(entry) else files).append(folder / entry.name)
+    except (OSError, ValueError):  # ValueError: a path with a NUL
+        return [], []
+    return folders, files
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of that name; unlike `Path.is_dir`, this never raises."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def inner_folder(path: Path, fits: Callable[[Path], bool]) -> Path | None:
+    """``path`` if it fits, else the one folder in it if that fits, as archives like to unpack; else None."""
+    if fits(path):
+        return path
+    folders, files = peek(path)
+    only = folders[0] if len(folders) == 1 and not files else None
+    return only if only is not None and not only.is_symlink() and fits(only) else None
+
+
+def _is_debris(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _DEBRIS
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # A link that leads to itself makes entry.is_dir() raise, but not os.path's.
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112
+
+
+def _why_refused(entry: os.DirEntry[str], root: Path) -> str | None:
+    if _CONTROL.search(entry.name):
+        return "name is not plain text"
+    if not entry.is_symlink():
+        return None if entry.is_file() or entry.is_dir() else "neither a file nor a folder"
+    target = os.path.realpath(entry.path)
+    if not Path(target).is_relative_to(os.path.realpath(root)):
+        return "link leads out of the source folder"
+    return None if os.path.exists(target) else "link leads nowhere"  # noqa: PTH110
+
+
+def split_name(folder: str) -> str | None:
+    """The split that a folder's name means, None if it means none."""
+    return _SPLITS.get(folder.lower())
