@@ -46,7 +46,7 @@ def test_help_is_quick():
     assert min(times) < 2
 
 
-@pytest.mark.parametrize("command", ["phantom", "info", "models", "train", "sample", "evaluate", "export"])
+@pytest.mark.parametrize("command", ["phantom", "prepare", "info", "models", "train", "sample", "evaluate", "export"])
 def test_every_command_explains_itself_without_importing_torch(command):
     code = (
         "import sys; from training.cli import app\n"

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +129,7 @@ def _usable(form: Form, options: Options, tally: Tally, progress: Callable[[Prog
     keys: set[str] = set()
     pictures: set[bytes] = set()
     shape: tuple[int, ...] | None = None
+    has_units: bool | None = None
     for done, found in enumerate(form.read(tally), 1):
         progress(Progress(done, max(done, len(form))))
         case = found.case
@@ -155,6 +156,14 @@ def _usable(form: Form, options: Options, tally: Tally, progress: Callable[[Prog
         if case.masks.shape[0] != shape[0]:
             tally.drop(f"other number of experts than the first slice's {shape[0]}", case.key)
             continue
+        if has_units is None:
+            has_units = case.hounsfield is not None
+        if has_units and case.hounsfield is None:
+            tally.drop("no Hounsfield units, unlike the first slice", case.key)
+            continue
+        if not has_units and case.hounsfield is not None:
+            tally.note("Hounsfield units left out, since the first slice has none", case.key)
+            case = replace(case, hounsfield=None)
         keys.add(case.key)
         picture = hashlib.sha256(case.image.tobytes()).digest()
         if picture in pictures:

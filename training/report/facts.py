@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.build import count_parameters
 from training.config import PRESETS, Config
 from training.data.dataset import Attribute, Dataset, SliceDataset
 from training.data.opening import open_dataset
@@ -47,6 +46,8 @@ def describe(what: str) -> Facts:
 
 def describe_preset(config: Config) -> Facts:
     """A preset: its parameter count and every setting."""
+    from training.build import count_parameters  # torch, which data and cards need not wait for
+
     return {
         "kind": "preset",
         "preset": config.preset,

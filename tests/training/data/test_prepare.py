@@ -139,6 +139,16 @@ def test_slices_of_several_sizes_are_refused_with_the_way_out(convert):
         convert([slice_of("a"), slice_of("b", size=12)])
 
 
+def test_hounsfield_units_are_kept_for_all_slices_or_for_none(convert):
+    units = np.zeros((16, 16), np.int16)
+    report, out = convert([slice_of("a", units=units), slice_of("b"), slice_of("c", units=units)])
+    assert report.facts["dropped"]["no Hounsfield units, unlike the first slice"]["first"] == "b"
+    report, out = convert([slice_of("a"), slice_of("b", units=units)])
+    assert report.facts["slices"] == 2
+    with open_dataset(out) as dataset:
+        assert dataset.case("train", 1).hounsfield is None
+
+
 def test_random_crops_are_those_of_the_slices(convert):
     cases = [slice_of(f"s{i}", size=32) for i in range(6)]
     _, out = convert(cases, Plan(rule="source", options=Options(random_crop=16, crop_seed=3)), {"p": "val"})
