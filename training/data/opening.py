@@ -17,17 +17,26 @@ def open_dataset(path: str | Path) -> Dataset:
         If there is no such file, or it is damaged, unsafe or of a kind that cannot be read.
     """
     path = Path(path)
-    if path.is_dir():
-        raise DataFormatError(f"{path}: is a folder; give an HDF5 file in PHiSeg's layout")
-    if not path.is_file():
+    if not path.exists():
         raise DataFormatError(f"{path}: no such file; give an HDF5 file in PHiSeg's layout")
     from training.data.hdf5 import Hdf5Dataset, is_hdf5  # h5py, which `import training` need not wait for
 
-    if is_hdf5(path):
+    if path.is_file() and is_hdf5(path):
         return Hdf5Dataset(path)
+    raise DataFormatError(f"{path}: {_what_it_is(path)}")
+
+
+def _what_it_is(path: Path) -> str:
+    from training.data.forms.sniffing import recognise
+
+    name = recognise(path)
+    if name is not None:
+        return f"holds annotated slices in the layout {name!r}; convert it first: ambiseg prepare {path} OUT.hdf5"
+    if path.is_dir():
+        return "is a folder of no known layout; give an HDF5 file in PHiSeg's layout"
     try:
         with path.open("rb") as stream:
             head = stream.read(8)
     except OSError as error:
-        raise DataFormatError(f"{path}: cannot be read: {error.strerror}") from error
-    raise DataFormatError(f"{path}: not an HDF5 file (it starts with {head!r}); give an HDF5 file in PHiSeg's layout")
+        return f"cannot be read: {error.strerror}"
+    return f"not an HDF5 file (it starts with {head!r}); give an HDF5 file in PHiSeg's layout"

@@ -96,7 +96,7 @@ def test_the_checksum_is_the_files_own(stored):
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(DataFormatError, match=r"nothing\.hdf5: no such file; give an HDF5"):
         open_dataset(tmp_path / "nothing.hdf5")
-    with pytest.raises(DataFormatError, match="is a folder; give an HDF5"):
+    with pytest.raises(DataFormatError, match="is a folder of no known layout; give an HDF5"):
         open_dataset(str(tmp_path))
 
 
@@ -127,3 +127,11 @@ def test_importing_data_sets_loads_neither_torch_nor_h5py():
     code = "import sys, training.data.dataset; print({'torch', 'h5py'} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert shown.stdout.strip() == "set()"
+
+
+def test_another_layout_is_named_with_the_command_that_converts_it(tmp_path):
+    for name in ("images", "anna"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "a.npy", np.zeros((8, 8), np.uint8))
+    with pytest.raises(DataFormatError, match=r"layout 'folder'; convert it first: ambiseg prepare .* OUT\.hdf5"):
+        open_dataset(tmp_path)
