@@ -1,27 +1,22 @@
 """The sampling process itself: loads models, walks, streams the states back.
 
 Started by `engine.Engine` as ``python -m napari_ambiseg.engine_process``.  The one place of the plugin where torch
-is imported, and that only when the first request arrives.  Standard input: the connection's key as one line of hex,
-then nothing, until its end says that the viewer is gone.  Standard output: the socket's address as one line.
+is imported, and that only when the first request arrives.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Connection
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from napari_ambiseg.engine import ADDRESS
 from napari_ambiseg.messages import (
     Answer,
     Cancel,
@@ -35,6 +30,7 @@ from napari_ambiseg.messages import (
     SampleRequest,
     Stepped,
 )
+from training.child import answer_parent
 from training.errors import AmbisegError
 from training.model_card import newest_checkpoint
 from training.records import BoolArray, Step
@@ -43,7 +39,7 @@ from training.segmenters.interface import SegmentationSampler, StepwiseSampler
 Loader = Callable[[SampleRequest], SegmentationSampler]
 
 _NICE = 5  # where both want the processor, the window comes first
-_GRACE = 5.0  # seconds between the viewer's end and ours, if a step is still being computed
+_GRACE = 5.0  # seconds between the viewer's end and ours, if a step is still being computed; the loop ends before
 
 
 def frame_indices(n_steps: int, max_frames: int) -> tuple[int, ...]:
@@ -195,31 +191,11 @@ def _stamp(model: str) -> tuple[str, int]:
     return (str(newest), newest.stat().st_mtime_ns) if newest is not None and newest.is_file() else ("", 0)
 
 
-def _end_with_viewer() -> None:
-    """Wait for standard input to end, which it does when the viewer's process does, then end this one too."""
-    while os.read(0, 1):  # not sys.stdin.read(): its lock, held here, would trip the interpreter's own end
-        pass
-    time.sleep(_GRACE)  # the serving loop ends by itself between two steps; this is for a step that takes long
-    os._exit(0)
-
-
 def main(load: Loader = load_segmenter, devices: Callable[[], Sequence[str]] = device_names) -> None:
     """Serve the viewer that started this process until it hangs up."""
-    # Ctrl-C in the terminal is for the viewer; this process goes when the viewer does.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = answer_parent(_GRACE)
     if sys.platform != "win32":
         os.nice(_NICE)
-    # A library that prints must not write to a pipe that nobody reads any more: only the address goes there.
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    key = bytes.fromhex(sys.stdin.readline())
-    threading.Thread(target=_end_with_viewer, daemon=True).start()
-    with TemporaryDirectory(prefix="ambiseg-", ignore_cleanup_errors=True) as folder:
-        address = None if sys.platform == "win32" else str(Path(folder) / "door")
-        with Listener(address, authkey=key) as listener:
-            os.write(answers, f"{ADDRESS}{listener.address}\n".encode())
-            os.close(answers)
-            connection = listener.accept()
     with connection:
         Server(connection, load, devices).run()
 

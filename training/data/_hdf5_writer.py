@@ -20,6 +20,7 @@ from training.errors import ConfigError, DataFormatError
 from training.records import AnnotatedSlice
 
 BUFFERED_SLICES = 64
+MAX_ATTRIBUTE = 60_000  # bytes of text; an object's header has 64 KiB
 
 
 def write_dataset(
@@ -73,6 +74,10 @@ def _check_attributes(path: Path, attributes: Mapping[str, Attribute]) -> None:
             raise ConfigError(f"{path}: attribute {name!r} is reserved; choose another name")
         if type(value) not in (str, int, float):
             raise ConfigError(f"{path}: attribute {name!r} must be text or a number, got {value!r}")
+        if isinstance(value, str) and len(value.encode()) > MAX_ATTRIBUTE:
+            raise ConfigError(
+                f"{path}: attribute {name!r} has {len(value.encode()):,} bytes; HDF5 holds at most {MAX_ATTRIBUTE:,}"
+            )
 
 
 class _Column:
@@ -212,9 +217,10 @@ class DatasetWriter:
             checksums = {"attributes": attributes_digest(attributes)}
             for split in self._splits.values():
                 checksums |= split.finish()
-            self._file.attrs.update(attributes)
-            self._file.attrs[FORMAT] = FORMAT_VERSION
-            self._file.attrs[CHECKSUMS] = json.dumps(checksums)
+            notes = {**attributes, FORMAT: FORMAT_VERSION, CHECKSUMS: json.dumps(checksums)}
+            for name, value in notes.items():
+                stored = _text([value]) if isinstance(value, str) else np.array([value])
+                self._file.attrs.create(name, stored[0], dtype=stored.dtype)
             self._file.close()
             self._disk.check()
             self._disk.close()
@@ -256,6 +262,9 @@ def _uid(patient: str) -> int:
 
 
 def _text(values: Iterable[str]) -> NDArray[np.bytes_]:
-    """Text as fixed-length UTF-8, which old readers and a checksum can deal with."""
+    """Text as fixed-length UTF-8, which old readers and a checksum can deal with.
+
+    Text of variable length lies in a heap, and libhdf5 2.0 runs for ever on some damaged ones.
+    """
     encoded = [value.encode() for value in values]
     return np.array(encoded, h5py.string_dtype("utf-8", max(1, *map(len, encoded))))

@@ -118,6 +118,7 @@ def _read_attributes(file: h5py.File) -> dict[str, Attribute]:
             continue
         value = file.attrs[name]
         value = value.item() if isinstance(value, np.generic) else value
+        value = value.decode(errors="replace") if isinstance(value, bytes) else value
         if isinstance(value, (str, int, float)):
             notes[name] = value
     return notes
