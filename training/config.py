@@ -68,6 +68,40 @@ class SamplingConfig(_Section):
     steps: Positive = 10
 
 
+class AugmentConfig(_Section):
+    """How training slices are varied at each visit; see `training.fit.augment` for the conventions.
+
+    Nothing happens by default, which is also what the cards written before there was augmentation mean.  The
+    ranges are half-widths around "unchanged".
+
+    Parameters
+    ----------
+    dihedral : flip and turn every slice by one of the 8 symmetries of the square
+    probability : of each of three changes, drawn independently: rotation, scale and shift together; gamma;
+        brightness and contrast together
+    degrees : rotation in [-degrees, degrees]
+    scale : magnification in [1 - scale, 1 + scale]
+    shift : along each axis in [-shift, shift], as a share of the slice's side
+    gamma : exponent in [1 - gamma, 1 + gamma]
+    brightness : added, in [-brightness, brightness]
+    contrast : factor in [1 - contrast, 1 + contrast]
+    """
+
+    dihedral: bool = False
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    degrees: Annotated[float, Field(ge=0, le=180)] = 20.0
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    shift: Annotated[float, Field(ge=0, le=1)] = 0.0625
+    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    brightness: Annotated[float, Field(ge=0, le=1)] = 0.2
+    contrast: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether every slice stays as it is."""
+        return not self.dihedral and self.probability == 0
+
+
 class FitConfig(_Section):
     """The training run.
 
@@ -88,6 +122,7 @@ class FitConfig(_Section):
     log_every: Positive = 50
     checkpoint_every: Positive = 5000
     keep_checkpoints: Annotated[int, Field(ge=2)] = 2
+    augment: AugmentConfig = AugmentConfig()
 
     @model_validator(mode="after")
     def _ramps_fit(self) -> FitConfig:
@@ -122,7 +157,8 @@ class Config(_Section):
 
 
 def _preset_table() -> dict[str, Config]:
-    paper = Config(preset="paper-128")
+    paper_fit = FitConfig(augment=AugmentConfig(dihedral=True, probability=0.3))
+    paper = Config(preset="paper-128", fit=paper_fit)
     small_fit = FitConfig(learning_rate=1e-3, warmup_steps=200, determinism="repeatable")
     demo_network = NetworkConfig(
         image_channels=1,
@@ -135,10 +171,11 @@ def _preset_table() -> dict[str, Config]:
     )
     presets = [
         paper,
-        Config(preset="paper-64", image_size=64, sampling=SamplingConfig(sampler="ddpm")),
+        Config(preset="paper-64", image_size=64, sampling=SamplingConfig(sampler="ddpm"), fit=paper_fit),
         Config(
             preset="recommended",
             diffusion=DiffusionConfig(prediction="v", weighting="snr+1", log_snr_limit=15.0),
+            fit=paper_fit,
         ),
         Config(
             preset="demo",

@@ -29,6 +29,8 @@ class Purpose(IntEnum):
     TRAINING_EXPERT = 4
     INITIAL_WEIGHTS = 5
     EXPERT_ORACLE = 6
+    TRAINING_AUGMENTATION = 7
+    SLICE_CROP = 8
 
 
 def generator(seed: int, purpose: Purpose, *, id_: int = 0, step: int = 0) -> np.random.Generator:

@@ -75,7 +75,7 @@ def test_the_same_source_gives_the_same_file(slices, tmp_path):
         (["--window", "bone"], "unknown window 'bone'"),
         (["--shift-masks"], "--shift-masks means nothing for the layout 'folder'"),
         (["--size", 4], "got 4"),
-        (["--random-crop", 64], "cannot be cropped to 64 x 64"),
+        (["--random-crop", 64], "none of its slices can be used: smaller than 64 x 64 pixels (11)"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(slices, tmp_path, arguments, message):

@@ -3,8 +3,9 @@
 import pytest
 
 from training.build import count_parameters
-from training.config import PRESETS, Config, load_config
+from training.config import PRESETS, AugmentConfig, Config, FitConfig, load_config
 from training.errors import ConfigError
+from training.model_card import shipped_models
 
 
 def test_the_paper_presets_have_the_papers_values():
@@ -21,6 +22,37 @@ def test_the_paper_presets_have_the_papers_values():
     small = load_config("paper-64")
     assert (small.image_size, small.sampling.sampler) == (64, "ddpm")
     assert small.network == paper.network
+    for name in ("paper-128", "paper-64", "recommended"):
+        augment = load_config(name).fit.augment
+        assert (augment.dihedral, augment.probability, augment.degrees) == (True, 0.3, 20)
+        assert (augment.scale, augment.shift, augment.gamma) == (0.1, 0.0625, 0.2)
+        assert (augment.brightness, augment.contrast) == (0.2, 0.2)
+
+
+@pytest.mark.parametrize("name", ["demo", "tiny"])
+def test_the_small_presets_leave_slices_as_they_are(name):
+    assert load_config(name).fit.augment.changes_nothing
+
+
+def test_a_card_from_before_there_was_augmentation_means_none():
+    settings = load_config("demo").model_dump(mode="json")
+    del settings["fit"]["augment"]
+    assert Config.model_validate(settings) == load_config("demo")
+    assert shipped_models()["demo"].config.fit.augment == FitConfig().augment == AugmentConfig()
+    assert AugmentConfig().changes_nothing
+
+
+@pytest.mark.parametrize("changes", [{"dihedral": True}, {"probability": 0.1}])
+def test_augmentation_is_on_as_soon_as_one_part_of_it_is(changes):
+    assert not AugmentConfig(**changes).changes_nothing
+
+
+def test_augmentation_is_set_like_everything_else(tmp_path):
+    config = load_config("tiny", ["fit.augment.probability=0.3", "fit.augment.degrees=5"])
+    assert (config.fit.augment.probability, config.fit.augment.degrees) == (0.3, 5)
+    file = tmp_path / "mine.toml"
+    file.write_text('preset = "paper-64"\n[fit.augment]\ndihedral = false\n')
+    assert load_config(str(file)).fit.augment == AugmentConfig(probability=0.3)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -65,6 +97,11 @@ def test_a_toml_file_starts_from_the_preset_it_names(tmp_path):
         ("tiny", ["diffusion.weight_log_snr_limit=inf"], "weight_log_snr_limit.*finite number"),
         ("tiny", ["network.multipliers=[]", "network.res_blocks=[]"], "network.multipliers.*at least 1 item"),
         ("tiny", ["preset=demo"], "choose a preset with --preset"),
+        ("tiny", ["fit.augment.flip=true"], "unknown setting 'fit.augment.flip'; known here: dihedral, probability"),
+        ("tiny", ["fit.augment.probability=30"], "fit.augment.probability.*less than or equal to 1.*30"),
+        ("tiny", ["fit.augment.scale=1"], "fit.augment.scale.*less than 1, got 1"),
+        ("tiny", ["fit.augment.gamma=nan"], "fit.augment.gamma.*finite number"),
+        ("tiny", ["fit.augment=paper"], "fit.augment.*got 'paper'"),
         ("tiny", ["image_size=33"], "image_size = 33 must be a multiple of 4"),
         ("no/such.toml", [], "cannot read the configuration no/such.toml: No such file"),
     ],

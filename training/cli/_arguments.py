@@ -14,4 +14,8 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Sampler = Annotated[str | None, typer.Option(help="ddim, ddpm or ddpm-large; the model's own if left out.")]
 Steps = Annotated[int | None, typer.Option(help="Network calls per sample; the model's own if left out.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Names the noise: the same seed draws the same masks.")]
+RandomCrop = Annotated[
+    int | None, typer.Option(help="Look at a square of so many pixels at a random place of each slice.")
+]
+CropSeed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Names the random places.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from training.cli._app import app
-from training.cli._arguments import Data, Device, Model, Sampler, Seed, Split, Steps
+from training.cli._arguments import CropSeed, Data, Device, Model, RandomCrop, Sampler, Seed, Split, Steps
 from training.cli._files import require_output, write_json
 from training.cli._printing import print_scores, say
 from training.errors import ConfigError
@@ -26,11 +26,14 @@ def sample(
     steps: Steps = None,
     sampler: Sampler = None,
     seed: Seed = 0,
+    random_crop: RandomCrop = None,
+    crop_seed: CropSeed = 0,
     device: Device = "auto",
     trajectory: Annotated[bool, typer.Option("--trajectory", help="Keep every step too.")] = False,
 ) -> None:
     """Draw masks for one slice and write them to a file."""
     from training.build import load_segmenter
+    from training.data import crops
     from training.data.opening import open_dataset
     from training.export import write_samples
     from training.records import SampleSet, Trajectory
@@ -39,6 +42,8 @@ def sample(
     require_output(out, data, Path(model))
     with open_dataset(data) as dataset:
         case = dataset.case(split, index)
+    if random_crop is not None:
+        case = crops.random_crop(case, random_crop, crop_seed)
     segmenter = load_segmenter(model, device, sampler=sampler, steps=steps).given(case)
     seen = None
     if trajectory:
@@ -67,6 +72,8 @@ def evaluate(
     postprocess: Annotated[float, typer.Option(min=0, max=1, help="r of the relative-area post-processing.")] = 0.5,
     seed: Seed = 0,
     cases: Annotated[int | None, typer.Option(min=1, help="Score the first so many slices only.")] = None,
+    random_crop: RandomCrop = None,
+    crop_seed: CropSeed = 0,
     device: Device = "auto",
     out: Annotated[Path | None, typer.Option(help="Write the scores to this JSON file.")] = None,
 ) -> None:
@@ -76,6 +83,7 @@ def evaluate(
     from tqdm import tqdm
 
     from training.build import load_segmenter
+    from training.data.crops import Cropped
     from training.data.opening import open_dataset
     from training.evaluation.evaluate import Evaluation, evaluate_cases
 
@@ -86,8 +94,11 @@ def evaluate(
     with open_dataset(data) as dataset:
         if split not in dataset.splits:
             raise ConfigError(f"{data}: no split {split!r}; choose one of: {', '.join(dataset.splits)}")
-        total = min(len(dataset.splits[split]), cases or sys.maxsize)
-        chosen = islice(dataset.splits[split], total)
+        slices = dataset.splits[split]
+        if random_crop is not None:
+            slices = Cropped(slices, random_crop, crop_seed)
+        total = min(len(slices), cases or sys.maxsize)
+        chosen = islice(slices, total)
         rows = tqdm(
             evaluate_cases(segmenter, chosen, counts, seed, postprocess),
             total=total,
@@ -99,6 +110,7 @@ def evaluate(
             "data": str(data),
             "data_sha256": dataset.sha256(),
             "split": split,
+            "crop": None if random_crop is None else {"size": random_crop, "seed": crop_seed},
             "sampling": dict(segmenter.provenance),
         }
     summary = facts | evaluation.summary()

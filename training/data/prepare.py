@@ -146,6 +146,9 @@ def _usable(form: Form, options: Options, tally: Tally, progress: Callable[[Prog
             tally.note(f"cut to the middle {options.size} x {options.size} pixels", case.key)
             case = _middle(case, options.size)
         if options.random_crop is not None:
+            if min(case.image.shape) < options.random_crop:
+                tally.drop(f"smaller than {options.random_crop} x {options.random_crop} pixels", case.key)
+                continue
             case = random_crop(case, options.random_crop, options.crop_seed)
         shape = shape or case.masks.shape
         if case.masks.shape[1:] != shape[1:]:

@@ -70,7 +70,7 @@ def train_run(
                 raise DataFormatError(f"{path}: no split 'train' to train on; it has {', '.join(dataset.splits)}")
             sources.append(dataset.splits[TRAIN_SPLIT].arrays())
             hashes[str(path)] = dataset.sha256()
-    batches = Batches(sources, config.image_size, config.fit.batch_size, config.fit.seed)
+    batches = Batches(sources, config.image_size, config.fit.batch_size, config.fit.seed, config.fit.augment)
     with _locked(run_dir):
         versions = {package: version(package) for package in PACKAGES} | {"python": platform.python_version()}
         described = tuple(f"{Path(path).name} sha256:{digest}" for path, digest in hashes.items())

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.dataset import SliceArrays
+from training.config import AugmentConfig
+from training.data.dataset import SliceArrays, intensity
 from training.errors import DataFormatError
+from training.fit.augment import Augmentation
 from training.fit.batches import Batches
 
 
@@ -98,3 +100,92 @@ def test_slices_smaller_than_the_network_are_refused():
 def test_no_slices_are_refused():
     with pytest.raises(DataFormatError, match="no training slices"):
         Batches([], 16, 2, seed=0)
+
+
+PAPER = AugmentConfig(dihedral=True, probability=0.5)
+
+
+def unstructured(n, size, k=3, seed=0):
+    numbers = np.random.default_rng(seed)
+    images = numbers.integers(0, 256, (n, *size)).astype(np.uint8)
+    return SliceArrays(images, numbers.random((n, k, *size)) < 0.3)
+
+
+def test_augmented_batches_depend_on_seed_and_step_alone():
+    sources = [unstructured(5, (12, 12)), unstructured(3, (16, 16))]
+    first, second = (Batches(sources, 8, 4, 3, PAPER) for _ in range(2))
+    for step in (7, 0, 3):
+        second.at(step)
+    for step in range(8):
+        assert torch.equal(first.at(step).image, second.at(step).image)
+        assert torch.equal(first.at(step).x0, second.at(step).x0)
+    assert not torch.equal(first.at(0).image, Batches(sources, 8, 4, 4, PAPER).at(0).image)
+
+
+def test_augmentation_leaves_order_experts_times_and_noise_as_they_were():
+    plain, varied = (Batches([unstructured(5, (8, 8))], 8, 4, 3, augment) for augment in (None, PAPER))
+    for step in range(5):
+        for name in ("indices", "t", "eps"):
+            np.testing.assert_array_equal(getattr(plain.at(step), name), getattr(varied.at(step), name))
+    assert not torch.equal(plain.at(0).image, varied.at(0).image)
+
+
+def test_augmentation_that_changes_nothing_changes_no_bit():
+    plain, idle = (Batches([unstructured(5, (12, 12))], 8, 4, 3, augment) for augment in (None, AugmentConfig()))
+    through = AugmentConfig(probability=1.0, degrees=0, scale=0, shift=0, gamma=0, brightness=0, contrast=0)
+    same = Batches([unstructured(5, (12, 12))], 8, 4, 3, through)
+    for step in range(5):
+        for other in (idle, same):
+            assert torch.equal(plain.at(step).image, other.at(step).image)
+            assert torch.equal(plain.at(step).x0, other.at(step).x0)
+
+
+def test_the_whole_slice_is_augmented_and_then_cropped():
+    """Each item is the augmentation of its visit, on the whole slice, cut where the plain batches cut it."""
+    size = 16
+    place = np.arange(size * size, dtype=np.uint8).reshape(1, size, size)
+    masks = (place % 5 == 0)[:, None]
+    sources = [SliceArrays(place, masks)]
+    plain, varied = Batches(sources, 6, 8, 1), Batches(sources, 6, 8, 1, PAPER)
+    for step in range(6):
+        drawn = Augmentation.draw(PAPER, 1, range(step * 8, step * 8 + 8))
+        corners = (plain.at(step).image[:, 0, 0, 0] * 255).round().int().tolist()
+        whole_images, whole_masks = drawn.apply(
+            torch.from_numpy(np.repeat(intensity(place), 8, 0)), torch.from_numpy(np.repeat(masks[:, 0], 8, 0))
+        )
+        batch = varied.at(step)
+        for i, corner in enumerate(corners):
+            row, column = divmod(corner, size)
+            window = slice(row, row + 6), slice(column, column + 6)
+            assert torch.equal(batch.image[i, 0], whole_images[i][window])
+            assert torch.equal(batch.x0[i, 0] > 0, whole_masks[i][window])
+
+
+def test_slices_of_several_shapes_and_types_share_an_augmented_batch():
+    """What an item looks like does not depend on the shapes of its neighbours."""
+    small, large, oblong = unstructured(4, (8, 8)), unstructured(4, (20, 20), k=2), unstructured(4, (8, 13), k=1)
+    large = SliceArrays(intensity(large.images), large.masks)
+    batches = Batches([small, large, oblong], 8, 12, 0, PAPER)
+    batch = batches.at(0)
+    assert batch.image.shape == batch.x0.shape == (12, 1, 8, 8)
+    assert 0 <= batch.image.min() <= batch.image.max() <= 1
+    assert set(batch.x0.unique().tolist()) == {-1.0, 1.0}
+    apart = [Batches([small, large, oblong], 8, 1, 0, PAPER).at(visit) for visit in range(12)]
+    np.testing.assert_array_equal(batch.indices, [one.indices[0] for one in apart])
+    assert torch.equal(batch.image, torch.cat([one.image for one in apart]))
+    assert torch.equal(batch.x0, torch.cat([one.x0 for one in apart]))
+
+
+def test_augmented_masks_are_minus_or_plus_one_and_move_with_the_image():
+    """A mask drawn around the bright half follows it through every symmetry and small move."""
+    image = np.zeros((1, 32, 32), np.uint8)
+    image[:, :16, 4:28] = 255
+    batches = Batches([SliceArrays(image, (image > 0)[:, None])], 32, 8, 0, PAPER)
+    tops = set()
+    for step in range(10):
+        batch = batches.at(step)
+        assert set(batch.x0.unique().tolist()) == {-1.0, 1.0}
+        bright, inside = batch.image > 0.35, batch.x0 > 0
+        assert ((bright != inside).sum((1, 2, 3)) <= 40).all()  # along the edge, at most
+        tops |= {tuple(np.argwhere(one[0].numpy())[0]) for one in inside}
+    assert len(tops) > 8
