@@ -78,7 +78,8 @@ def prepare(
     from training.data.conversion import Conversion, Failed, Prepared
     from training.data.forms.interface import Options
     from training.data.prepare import Plan, Progress
-    from training.report.facts import describe
+    from training.data.opening import open_dataset
+    from training.report.facts import describe_dataset
 
     require_output(out, source)
     options = Options(window, shift_masks, size, keep_empty, random_crop, crop_seed)
@@ -92,7 +93,8 @@ def prepare(
                 raise DataFormatError(event.text)
             elif isinstance(event, Prepared):
                 made = event.facts
-    file = describe(str(out))
+    with open_dataset(out) as dataset:  # our own file, a moment old
+        file = describe_dataset(dataset)
     if as_json:
         print_facts({"made": made, "file": file}, as_json=True)
     else:

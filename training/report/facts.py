@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.config import PRESETS, Config
 from training.data.dataset import Attribute, Dataset, SliceDataset
-from training.data.opening import open_dataset
+from training.data.reading import open_isolated
 from training.errors import ConfigError
 from training.metrics.overlap import count_pairs
 from training.model_card import SHIPPED, find_weights, read_card, shipped_models
@@ -40,7 +40,7 @@ def describe(what: str) -> Facts:
     if not path.exists():
         names = ", ".join([*shipped_models(), *PRESETS])
         raise ConfigError(f"{what!r} is no file, model or preset; models and presets are: {names}")
-    with open_dataset(path) as dataset:
+    with open_isolated(path) as dataset:
         return describe_dataset(dataset)
 
 
