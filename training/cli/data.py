@@ -77,8 +77,8 @@ def prepare(
 
     from training.data.conversion import Conversion, Failed, Prepared
     from training.data.forms.interface import Options
-    from training.data.prepare import Plan, Progress
     from training.data.opening import open_dataset
+    from training.data.prepare import Plan, Progress
     from training.report.facts import describe_dataset
 
     require_output(out, source)
