@@ -60,7 +60,7 @@ class Nifti(Form):
         if others and options.window == AUTO:
             self._refuse_without_window(others[0])
         self.attributes: Mapping[str, Attribute] = MappingProxyType(
-            {"layout": self.name, "experts": ", ".join(self._cases[0].masks), "window": options.window}
+            {"layout": self.name, "expert_names": ", ".join(self._cases[0].masks), "window": options.window}
         )
 
     @classmethod

@@ -67,7 +67,7 @@ class OwnFolder(Form):
         self.image_type: ImageType = "uint8" if odd is None and options.window == AUTO else "float32"
         self._refuse_without_window(odd)
         self.attributes: Mapping[str, Attribute] = MappingProxyType(
-            {"layout": self.name, "experts": ", ".join(experts), "window": options.window}
+            {"layout": self.name, "expert_names": ", ".join(experts), "window": options.window}
         )
 
     @classmethod

@@ -58,7 +58,7 @@ def test_experts_are_the_folders_beside_images_in_natural_order(tmp_path, n_expe
     for slot, k in enumerate(sorted(masks)):
         assert np.array_equal(found.case.masks[slot], masks[k])
     assert form.image_type == "uint8"
-    assert form.attributes["experts"] == ", ".join(f"reader {k}" for k in sorted(masks))
+    assert form.attributes["expert_names"] == ", ".join(f"reader {k}" for k in sorted(masks))
     assert not tally.dropped
 
 
@@ -231,7 +231,7 @@ def test_two_pictures_of_one_name_and_files_of_other_kinds_are_told(tmp_path):
         "lies in a folder too deep": 1,
     }
     assert tally.noted["folder holds no pictures, so it is no expert"] == 1
-    assert form.attributes["experts"] == "reader-1, reader-2"
+    assert form.attributes["expert_names"] == "reader-1, reader-2"
 
 
 def test_links_out_of_the_source_and_odd_names_do_no_harm(tmp_path):
