@@ -145,7 +145,7 @@ class Hdf5Split(SliceDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"no slice {index} among {len(self)}")
         image = self._images(self.images.read(index, index + 1), index)[0]
-        masks = self._masks(self.labels.read(index, index + 1), index)[0]
+        masks = np.ascontiguousarray(self._masks(self.labels.read(index, index + 1), index)[0])
         units: ShortArray | None = None
         if self._hounsfield is not None:
             units = self._hounsfield.read(index, index + 1)[0]
@@ -191,7 +191,7 @@ class Hdf5Split(SliceDataset):
         return np.asarray(np.clip(shifted, 0, 1), np.float32)
 
     def _masks(self, block: NDArray[Any], first: int) -> BoolArray:
-        """Stored labels of (B, H, W, K) or (B, K, H, W) as (B, K, H, W) bool.
+        """Stored labels of (B, H, W, K) or (B, K, H, W) as (B, K, H, W) bool, a view where that is possible.
 
         Each slice may hold 0 and 1, or 0 and 255 as in image files; the two mean the same.
         """
@@ -210,7 +210,7 @@ class Hdf5Split(SliceDataset):
                     f"{self.labels.place}[{index}] must hold only 0 and 1, or only 0 and 255, got the values {found}"
                 )
             masks = block != 0
-        return np.ascontiguousarray(masks.transpose(0, 3, 1, 2)) if self._experts_last else masks
+        return masks.transpose(0, 3, 1, 2) if self._experts_last else masks
 
 
 def _expert_axis(images: Column, labels: Column) -> tuple[bool, int]:
