@@ -1,8 +1,8 @@
-"""The ``napari-ambiseg`` command: opens a file, or shows the demo.
+"""The ``napari-ambiseg`` command: opens annotated slices, or shows the demo.
 
 ::
 
-    napari-ambiseg [FILE]
+    napari-ambiseg [PATH]
     napari-ambiseg demo [--screenshot PNG] [--samples N] [--steps K] [--model NAME_OR_PATH] [--seed S]
 """
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments[:1] == ["demo"]:
             return _demo(_demo_parser().parse_args(arguments[1:]))
-        return _open(_file_parser().parse_args(arguments).file)
+        return _open(_file_parser().parse_args(arguments).path)
     except AmbisegError as error:
         print(f"napari-ambiseg: {error}", file=sys.stderr)  # noqa: T201 - the command's voice
         return 2
@@ -48,7 +48,12 @@ def _file_parser() -> argparse.ArgumentParser:
         description="See where experts disagree about a lesion. Research use only, not for diagnosis.",
         epilog="`napari-ambiseg demo` shows synthetic cases with samples of the shipped model; see its --help.",
     )
-    parser.add_argument("file", nargs="?", metavar="FILE", help="HDF5 file of annotated slices to open")
+    parser.add_argument(
+        "path",
+        nargs="?",
+        metavar="PATH",
+        help="annotated slices to open: an HDF5 file, or a file or folder of another form, which is converted first",
+    )
     return parser
 
 
@@ -91,19 +96,25 @@ def _window() -> tuple[Viewer, Controller]:
     return viewer, controller_of(viewer)
 
 
-def _open(file: str | None) -> int:
+def _open(path: str | None) -> int:
     import napari
     from qtpy.QtCore import QTimer
 
-    import training
-
-    if file is not None:
-        training.open_dataset(file).close()  # a wrong file is one line here, before any window
+    if path is not None:
+        _require_openable(Path(path))  # a wrong file is one line here, before any window
     _, controller = _window()
-    if file is not None:
-        QTimer.singleShot(_SETTLE_MS, lambda: controller.open_file(file))
+    if path is not None:
+        QTimer.singleShot(_SETTLE_MS, lambda: controller.open_file(path))
     napari.run()
     return 0
+
+
+def _require_openable(path: Path) -> None:
+    from napari_ambiseg.sources import HDF5, layout_of
+    from training.data.reading import open_isolated
+
+    if layout_of(path) == HDF5:
+        open_isolated(path).close()
 
 
 def _demo(options: argparse.Namespace) -> int:

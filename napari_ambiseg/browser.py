@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import training
 from napari_ambiseg.layer_book import LayerBook
 from napari_ambiseg.layers import Origin
 from napari_ambiseg.measures import ExpertMeasures
 from napari_ambiseg.sample_data import DEMO, DemoSet
 from napari_ambiseg.state import ViewerState
 from napari_ambiseg.survey import CaseSet, Survey
+from training.data.reading import open_isolated
 from training.errors import ConfigError
 from training.records import AnnotatedSlice
 
@@ -39,6 +39,10 @@ class Browser:
         self._asked = -1  # index of the last case that was asked for, readable or not
         self._framed = False
         self._opened: Mapping[str, Any] | None = None
+
+    def open_file(self, path: str, split: str | None = None, index: int = 0) -> None:
+        """Show a case of an HDF5 file, which another process reads: a damaged one must not end the window."""
+        self.open(open_isolated(path), path, split, index)
 
     def open(self, cases: CaseSet, source: str, split: str | None = None, index: int = 0) -> None:
         """Show a case of newly opened data, by default the first one of the first split."""
@@ -111,7 +115,7 @@ class Browser:
             return
         origin, self._opened = self._opened, None
         source = origin["source"]
-        cases = DemoSet() if source == DEMO else training.open_dataset(source)
+        cases = DemoSet() if source == DEMO else open_isolated(source)
         with self._layers.by_us():
             self._layers.adopt()
         self.open(cases, source, origin["split"], origin["index"])

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import training
 from napari_ambiseg._compat import unwrapped
 from napari_ambiseg.browser import Browser
+from napari_ambiseg.converting import Converter
 from napari_ambiseg.drawing import Drawing
 from napari_ambiseg.engine import Engine
 from napari_ambiseg.layer_book import LayerBook
@@ -21,6 +21,7 @@ from napari_ambiseg.layers import VARIANCE, VOTES
 from napari_ambiseg.notices import advise, notify, notifying
 from napari_ambiseg.player import Player
 from napari_ambiseg.sample_data import DEMO, DemoSet
+from napari_ambiseg.sources import HDF5, layout_of
 from napari_ambiseg.state import ViewerState
 from napari_ambiseg.survey import Survey
 from training.errors import AmbisegError
@@ -50,6 +51,7 @@ class Controller:
         self._player = Player(self.state, self.layers)
         self._drawing = Drawing(self.state, self.layers, self.engine, self._player)
         self._browser = Browser(self.state, self.layers, self._drawing.forget)
+        self._converter = Converter(self.state.converting, self._open_hdf5)
         disagreement = self.state.disagreement.events
         disagreement.show_variance.connect(self._show_variance)
         disagreement.show_votes.connect(self._show_votes)
@@ -73,9 +75,31 @@ class Controller:
         return self._browser.survey
 
     def open_file(self, path: str | Path) -> None:
-        """Open a file of annotated slices and show its first case."""
+        """Open annotated slices, a file or a folder: show the first case, or offer a conversion where it takes one."""
+        path = Path(path)
         with notifying():
-            self._browser.open(training.open_dataset(path), str(path))
+            layout = layout_of(path)
+            if layout == HDF5:
+                self._browser.open_file(str(path))
+            else:
+                self._converter.offer(path, layout)
+
+    def convert(self) -> None:
+        """Make HDF5 of what is offered; it opens by itself when it is there."""
+        with notifying():
+            self._converter.start()
+
+    def convert_to(self, target: str | Path) -> None:
+        """Take another file as the one that a conversion is to make."""
+        self._converter.write_to(Path(target))
+
+    def cancel_conversion(self) -> None:
+        """Stop the conversion under way, or take back the offer of one, or put away its result."""
+        self._converter.cancel()
+
+    def open_converted(self) -> None:
+        """Open the file that a conversion made, now or earlier."""
+        self._converter.open_target()
 
     def open_demo(self) -> None:
         """Open the synthetic demo cases and show the first one."""
@@ -126,6 +150,8 @@ class Controller:
         """Bring everything up to date; called by a timer, returns within some milliseconds."""
         with notifying():
             self._browser.adopt()
+        with notifying():
+            self._converter.update()
         self._drawing.update()
         if self.survey is not None and not self.survey.done:
             self.state.browsing.surveyed = self.survey.advance(_SURVEY_S)
@@ -136,9 +162,14 @@ class Controller:
             self.state.disagreement.show_votes = self.layers.is_visible(VOTES)
 
     def close(self) -> None:
-        """End the sampling process and let go of the file; to be called when the viewer is closed."""
+        """End all processes and let go of the file; to be called when the viewer is closed."""
+        self._converter.close()
         self.engine.stop()
         self._browser.close()
+
+    def _open_hdf5(self, path: str) -> None:
+        with notifying():
+            self._browser.open_file(path)
 
     def _on_inserted(self, event: Any) -> None:
         if not self.layers.ours:

@@ -1,36 +1,45 @@
-"""npe2 reader of annotated slices in HDF5."""
+"""npe2 readers of annotated slices, in whatever form they are.
+
+What is HDF5 becomes layers at once.  Every other form has to be converted first, which a reader cannot do: it must
+return before the window goes on.  It opens our dock instead, and hands the path over.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 Reader = Callable[[str | Sequence[str]], list[tuple[Any, ...]]]
 
 _NO_LAYERS: list[tuple[Any, ...]] = [(None,)]  # napari's word for "read, and there is nothing to show"
+_PLUGIN, _DOCK = "napari-ambiseg", "Disagreement viewer"
 
 
-def read_hdf5(path: str | Sequence[str]) -> Reader | None:
-    """A reader for ``path`` if it is one file of annotated slices, else None so that others may try.
+def read_slices(path: str | Sequence[str]) -> Reader | None:
+    """A reader for ``path`` if it is one file or folder of annotated slices, else None so that others may try.
 
-    HDF5 is everybody's container: the file's layout decides, not its name.
+    HDF5, pickles and folders are everybody's containers: the content decides, not the name.
     """
-    from training.data.hdf5 import is_annotated_hdf5
+    from training.data.forms.sniffing import recognise
 
-    if not isinstance(path, str) or not is_annotated_hdf5(path):
+    if not isinstance(path, str):
         return None
-    return _first_case
+    layout = recognise(Path(path))
+    if layout is None:
+        return None
+    return _first_case if layout == "hdf5" else _offer_conversion
 
 
 def _first_case(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
     """The first case of the file's first split; the case browser, where it is open, takes over the rest."""
-    import training
     from napari_ambiseg.layers import Origin, opened_layers
+    from training.data.reading import open_isolated
     from training.errors import AmbisegError
 
     source = str(path)
     try:
-        with training.open_dataset(source) as dataset:
+        with open_isolated(source) as dataset:
             split, cases = next(iter(dataset.splits.items()))
             return list(opened_layers(cases[0], Origin(source, split, 0)))
     except AmbisegError as error:
@@ -38,3 +47,25 @@ def _first_case(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
 
         show_error(str(error))  # raised, it would become a traceback in the window
         return _NO_LAYERS
+
+
+def _offer_conversion(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
+    """Hand the path to the dock of the current viewer, which offers to convert it.
+
+    Raises
+    ------
+    DataFormatError
+        Without a viewer, as in a script that calls npe2.
+    """
+    from napari import current_viewer
+
+    from training.errors import DataFormatError
+
+    viewer = current_viewer()
+    if viewer is None:
+        raise DataFormatError(f"{path}: has to be converted first: ambiseg prepare SOURCE OUT.hdf5, then open OUT.hdf5")
+    from napari_ambiseg.controller import controller_of
+
+    viewer.window.add_plugin_dock_widget(_PLUGIN, _DOCK)
+    controller_of(viewer).open_file(str(path))
+    return _NO_LAYERS

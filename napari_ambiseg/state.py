@@ -15,6 +15,7 @@ from napari_ambiseg.measures import ExpertMeasures, SampleMeasures
 
 IDLE, LOADING, SAMPLING, CANCELLING = "idle", "loading", "sampling", "cancelling"
 NOISY, PREDICTED = "x_t", "x0_hat"
+NOTHING, LOOKING, OFFERED, CONVERTING, CONVERTED = "", "looking", "offered", "converting", "converted"
 
 
 @dataclass
@@ -28,6 +29,26 @@ class Browsing:
     index: int = -1  # -1 while no case is open
     key: str = ""
     surveyed: int = 0  # how many rows of the case table have their numbers
+
+
+@dataclass
+class Converting:
+    """Slices in a form that has to be made into HDF5 before they can be browsed, and how far that is."""
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+    status: str = NOTHING
+    source: str = ""  # path of what was opened
+    layout: str = ""  # name of its form
+    summary: str = ""  # what that form is, in one line
+    slices: int = 0  # about how many it holds; 0 until they are counted
+    patients: int = 0
+    target: str = ""  # path of the file to make
+    target_exists: bool = False
+    done: int = 0
+    total: int = 0  # 0 until the first slice is read
+    seconds_left: float | None = None
+    result: str = ""  # one line on what was made
+    details: str = ""  # what was left out or changed, and why, one line each
 
 
 @dataclass
@@ -92,9 +113,10 @@ class Disagreement:
 
 @dataclass
 class ViewerState:
-    """The five parts together: the whole state of one viewer."""
+    """The six parts together: the whole state of one viewer."""
 
     browsing: Browsing = field(default_factory=Browsing)
+    converting: Converting = field(default_factory=Converting)
     sampling: Sampling = field(default_factory=Sampling)
     playback: Playback = field(default_factory=Playback)
     postprocessing: Postprocessing = field(default_factory=Postprocessing)

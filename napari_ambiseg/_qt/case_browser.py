@@ -29,6 +29,7 @@ _COLUMNS = {
     "E[d]": "Mean of 1 - IoU over all pairs of experts, each with itself too: 0 is full agreement",
 }
 _CASE, _PATIENT, _SEEN, _DISTANCE = range(4)
+_PATTERNS = "Annotated slices (*.h5 *.hdf5 *.pickle *.pkl *.nii *.nii.gz)"
 
 
 class CaseTable(QAbstractTableModel):
@@ -89,7 +90,7 @@ class CaseTable(QAbstractTableModel):
 
 
 class OpenButtons(QWidget):
-    """The two ways to begin."""
+    """The three ways to begin."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
@@ -98,15 +99,23 @@ class OpenButtons(QWidget):
         self.demo.setToolTip("Synthetic slices that come with the program; needs no file and no network")
         self.demo.clicked.connect(lambda _: controller.open_demo())
         self.file = QPushButton("&Open file ...")
-        self.file.setToolTip("An HDF5 file of annotated slices; `ambiseg prepare` makes one from LIDC-IDRI")
+        self.file.setToolTip("Annotated slices in a file: HDF5, or a LIDC pickle or NIfTI, which are converted first")
         self.file.clicked.connect(lambda _: self._choose_file())
+        self.folder = QPushButton("Open folder ...")
+        self.folder.setToolTip("Annotated slices in a folder, such as LIDC-IDRI from TCIA; it is converted first")
+        self.folder.clicked.connect(lambda _: self._choose_folder())
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.demo)
-        row.addWidget(self.file)
+        for button in (self.demo, self.file, self.folder):
+            row.addWidget(button)
 
     def _choose_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open annotated slices", "", "HDF5 (*.h5 *.hdf5);;All files (*)")
+        path, _ = QFileDialog.getOpenFileName(self, "Open annotated slices", "", f"{_PATTERNS};;All files (*)")
+        if path:
+            self._controller.open_file(path)
+
+    def _choose_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Open a folder of annotated slices")
         if path:
             self._controller.open_file(path)
 

@@ -12,7 +12,9 @@ from superqt import QElidingLabel
 
 from napari_ambiseg._compat import main_window, unwrapped
 from napari_ambiseg._qt.case_browser import OpenButtons
+from napari_ambiseg._qt.conversion_bar import ConversionBar
 from napari_ambiseg._qt.dock import Dock
+from napari_ambiseg._qt.drops import Drops
 from napari_ambiseg.layers import IMAGE, KEY
 
 PLUGIN = "napari-ambiseg"
@@ -28,6 +30,7 @@ VIEWER, CASES, SAMPLER, TRAJECTORY, DISAGREEMENT, POSTPROCESSING = (
 _COLUMN = ((VIEWER,), (DISAGREEMENT, CASES), (SAMPLER, POSTPROCESSING))
 _HEIGHTS = (110, 640, 260)
 _WIDTH, _BOTTOM_HEIGHT = 400, 140
+_NO_LIMIT = 2**24 - 1  # Qt's word for a widget that may be of any size
 
 
 def open_all_docks(viewer: Any) -> dict[str, Dock]:
@@ -89,6 +92,10 @@ class ViewerPanel(Dock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.column.addWidget(OpenButtons(self.controller))
+        self.conversion = ConversionBar(self.controller)
+        self.column.addWidget(self.conversion)
+        self.conversion.hide()
+        self._height = self.preferred.height()  # when nothing is being converted
         self.previous, self.next = QPushButton("◀ P&revious"), QPushButton("&Next ▶")
         self.previous.setToolTip("The case before, in the file's order")
         self.next.setToolTip("The case after, in the file's order")
@@ -115,14 +122,22 @@ class ViewerPanel(Dock):
         row.addWidget(self.peek)
         row.addWidget(warning, 1)
         self.column.addLayout(row)
+        self.column.addStretch(1)
         events = self.state.browsing.events
-        self.follow(events.index, events.key, events.split)
+        converting = self.state.converting.events
+        self.follow(
+            events.index, events.key, events.split, converting.status, converting.slices, converting.patients,
+            converting.target, converting.target_exists, converting.done, converting.seconds_left,
+        )  # fmt: skip
+        self.conversion.more.toggled.connect(lambda _: self._mark_stale())
+        self.drops: Drops | None = None
         # Later: napari is still placing this dock while it is being made.
         QTimer.singleShot(0, self._open_others)
 
     def _open_others(self) -> None:
         if self.parent() is not None:  # else it was closed again at once
             open_all_docks(self.viewer)
+            self.drops = Drops(self.controller, main_window(self.viewer), self)
 
     def _hide_overlays(self) -> None:
         self._hidden = hide_overlays(self.viewer)
@@ -132,11 +147,33 @@ class ViewerPanel(Dock):
             layer.visible = True
 
     def refresh(self) -> None:
-        """Show which case is open."""
+        """Show which case is open, and what is being converted."""
+        converting = not self.conversion.isHidden()
+        self.conversion.refresh()
+        if not converting:
+            self._height = self.height()
         browsing, survey = self.state.browsing, self.controller.survey
         count = 0 if survey is None else len(survey)
         self.where.setText(f"{browsing.key}  ({browsing.index + 1} of {count})" if count else "no case is open")
         self.where.setToolTip(f"The open case and its place in the file: {browsing.key}")
         self.previous.setEnabled(browsing.index > 0)
         self.next.setEnabled(0 <= browsing.index < count - 1)
-        self.setMinimumHeight(self.content.sizeHint().height() + 4)  # known only now that the theme's fonts are set
+        self.setMinimumHeight(self._needed_height() + 4)  # known only now that the theme's fonts are set
+        if converting and self.conversion.isHidden():
+            QTimer.singleShot(0, self._give_room_back)  # later: the layout does not know yet that this can be lower
+
+    def _needed_height(self) -> int:
+        """Height of the column as its lines wrap now."""
+        self.conversion.layout().activate()  # its labels may have got other texts just now
+        wrapped = self.column.totalHeightForWidth(self.viewport().width())
+        return int(max(wrapped, self.column.totalMinimumSize().height()))
+
+    def _give_room_back(self) -> None:
+        if isinstance(dock := self.parent(), QDockWidget):
+            dock.setMinimumHeight(0)  # Qt raises it with the content's, and never lowers it again
+            dock.setMaximumHeight(dock.height() - self.height() + self._height)
+            QTimer.singleShot(0, self._lift_limit)
+
+    def _lift_limit(self) -> None:
+        if isinstance(dock := self.parent(), QDockWidget):
+            dock.setMaximumHeight(_NO_LIMIT)

@@ -14,8 +14,9 @@ from napari_ambiseg._compat import text_overlay
 from napari_ambiseg.controller import Controller, controller_of
 from napari_ambiseg.layers import EXPERT, IMAGE, SAMPLES, TRAJECTORY, VARIANCE, VOTES
 from napari_ambiseg.messages import Cancelled, Devices, Died, Failed, Finished, Loaded, Stepped
-from napari_ambiseg.readers import read_hdf5
+from napari_ambiseg.readers import read_slices
 from napari_ambiseg.sample_data import DemoSet, PhantomCases, demo_cases
+from napari_ambiseg.sources import HDF5
 from napari_ambiseg.state import CANCELLING, IDLE, LOADING, NOISY, SAMPLING
 from training.data.hdf5 import write_dataset
 from training.data.phantom import phantom_case
@@ -232,7 +233,8 @@ def torn_file(monkeypatch):
     class TornSet(DemoSet):
         splits = {"train": Torn()}  # noqa: RUF012 - as the protocol has it
 
-    monkeypatch.setattr("training.open_dataset", lambda _: TornSet())
+    monkeypatch.setattr("napari_ambiseg.controller.layout_of", lambda _: HDF5)
+    monkeypatch.setattr("napari_ambiseg.browser.open_isolated", lambda _: TornSet())
     return lambda *indices: monkeypatch.setattr(Torn, "torn", indices)
 
 
@@ -665,7 +667,7 @@ def add(viewer, layers):
 
 
 def test_a_file_opened_by_naparis_menu_is_taken_over(controller, viewer, file):
-    add(viewer, read_hdf5(str(file))(str(file)))
+    add(viewer, read_slices(str(file))(str(file)))
     before = list(viewer.layers)
     controller.tick()
     browsing = controller.state.browsing
@@ -679,7 +681,7 @@ def test_a_second_file_opened_by_naparis_menu_fills_the_layers_of_the_first(cont
     controller.open_demo()
     draw(controller, engine)
     before = list(viewer.layers)
-    add(viewer, read_hdf5(str(file))(str(file)))
+    add(viewer, read_slices(str(file))(str(file)))
     controller.tick()
     assert list(viewer.layers) == before
     assert controller.state.browsing.source == str(file)
@@ -708,7 +710,7 @@ def test_a_duplicated_layer_is_the_users_own(controller, engine, viewer):
 
 
 def test_a_file_that_has_gone_meanwhile_is_one_notification(controller, viewer, file, told):
-    layers = read_hdf5(str(file))(str(file))
+    layers = read_slices(str(file))(str(file))
     file.unlink()
     add(viewer, layers)
     controller.tick()

@@ -16,6 +16,7 @@ from napari_ambiseg._qt.viewer_panel import ViewerPanel, hide_overlays, open_all
 from napari_ambiseg.controller import controller_of
 from napari_ambiseg.layers import EXPERT, IMAGE, KEY
 from napari_ambiseg.messages import Devices, Finished, Loaded, Stepped
+from napari_ambiseg.sources import HDF5
 from napari_ambiseg.state import IDLE, NOISY
 from training.errors import DataFormatError
 from training.metrics import generalized_energy_distance
@@ -117,7 +118,7 @@ def test_areas_are_in_pixels_where_no_spacing_is_known_and_for_any_number_of_exp
     masks = np.zeros((7, 16, 16), bool)
     masks[0, 4:8, 4:8] = True
     case = AnnotatedSlice(np.zeros((16, 16), np.float32), masks, "patient", "key")
-    monkeypatch.setattr("training.open_dataset", lambda _: OneSplit([case]))
+    every_file_holds(monkeypatch, OneSplit([case]))
     controller.open_file("any.h5")
     panel = dock(DisagreementPanel)
     assert panel.seen.text() == "Seen by 1 of 7 experts"
@@ -292,6 +293,11 @@ def test_switches_of_the_maps_show_and_hide_their_layers(controller, dock):
         assert not controller.viewer.layers[name].visible
 
 
+def every_file_holds(monkeypatch, dataset):
+    monkeypatch.setattr("napari_ambiseg.controller.layout_of", lambda _: HDF5)
+    monkeypatch.setattr("napari_ambiseg.browser.open_isolated", lambda _: dataset)
+
+
 class Split:
     """A split whose cases are all the same one; counts how many were read."""
 
@@ -330,7 +336,7 @@ def column(browser, at):
 
 
 def test_the_table_lists_the_split_and_ranks_it(controller, dock, monkeypatch):
-    monkeypatch.setattr("training.open_dataset", lambda _: OneSplit([disagreeing(at) for at in (1, 5, 3)]))
+    every_file_holds(monkeypatch, OneSplit([disagreeing(at) for at in (1, 5, 3)]))
     controller.open_file("any.h5")
     while not controller.survey.done:
         controller.tick()
@@ -352,7 +358,7 @@ def test_the_table_lists_the_split_and_ranks_it(controller, dock, monkeypatch):
 
 def test_nine_thousand_cases_are_listed_without_reading_them(controller, dock, monkeypatch):
     dataset = OneSplit([disagreeing(3)] * 9000)
-    monkeypatch.setattr("training.open_dataset", lambda _: dataset)
+    every_file_holds(monkeypatch, dataset)
     controller.open_file("any.h5")
     browser = dock(CaseBrowser)
     assert browser.table.model().rowCount() == 9000
@@ -369,7 +375,7 @@ def test_a_case_that_cannot_be_read_is_named_and_the_rest_stays_usable(controlle
 
     dataset = OneSplit([disagreeing(3)] * 3)
     dataset.splits["train"] = Torn([disagreeing(3)] * 3)
-    monkeypatch.setattr("training.open_dataset", lambda _: dataset)
+    every_file_holds(monkeypatch, dataset)
     told = []
     monkeypatch.setattr("napari.utils.notifications.show_error", told.append)
     controller.open_file("any.h5")

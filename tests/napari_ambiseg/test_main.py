@@ -40,6 +40,27 @@ def test_a_file_that_is_not_ours_is_one_line_and_exit_code_2(tmp_path, capsys):
     assert str(path) in capsys.readouterr().err
 
 
+def test_a_folder_of_something_else_is_one_line_and_exit_code_2(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"napari-ambiseg: {tmp_path}: no annotated slices")
+
+
+def test_a_folder_of_slices_opens_the_window_with_its_offer(monkeypatch, slices_folder):
+    """Up to the event loop, which the test takes the place of."""
+    offered = []
+    monkeypatch.setattr("napari_ambiseg.__main__._window", lambda: (None, Opener(offered)))
+    monkeypatch.setattr("qtpy.QtCore.QTimer.singleShot", lambda _, call: call())
+    monkeypatch.setattr("napari.run", lambda: None)
+    assert main([str(slices_folder)]) == 0
+    assert offered == [str(slices_folder)]
+
+
+class Opener:
+    def __init__(self, opened):
+        self.open_file = opened.append
+
+
 @pytest.mark.parametrize("arguments", [["demo", "--samples", "0"], ["demo", "--steps", "many"]])
 def test_impossible_numbers_are_refused(arguments):
     with pytest.raises(SystemExit) as error:

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from npe2 import PluginManifest
+from npe2 import PluginManager, PluginManifest
 from npe2.manifest.utils import import_python_name
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +42,16 @@ def test_there_is_one_widget_per_dock_and_one_that_opens_all():
     assert [widget.display_name for widget in MANIFEST.contributions.widgets] == [
         "Disagreement viewer", "Cases", "Sampler", "Trajectory", "Disagreement", "Post-processing",
     ]  # fmt: skip
+
+
+def test_folders_and_every_kind_of_file_reach_our_reader(tmp_path):
+    """npe2 has no patterns for folders: a reader that takes any is asked about all, and declines those of others."""
+    manager = PluginManager()
+    manager.register(MANIFEST)
+    for name in ("a.h5", "a.HDF5", "data_lidc.pickle", "a.pkl", "a.nii", "a.b.nii.gz"):
+        assert [reader.command for reader in manager.iter_compatible_readers([name])], name
+    assert [reader.command for reader in manager.iter_compatible_readers([str(tmp_path)])]
+    assert not list(manager.iter_compatible_readers(["a.png"]))
 
 
 def test_reader_and_sample_data_import_neither_qt_nor_napari_nor_torch():

@@ -1,0 +1,183 @@
+"""What stands under the "open" buttons while something has to be converted: the offer, the run, the result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+)
+from superqt import QElidingLabel
+
+from napari_ambiseg.controller import Controller
+from napari_ambiseg.converting import counted
+from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, LOOKING, NOTHING, OFFERED, Converting
+
+_DETAILS_HEIGHT = 110  # pixels; longer ones scroll
+
+
+class ConversionBar(QFrame):
+    """Says what a source is and where its conversion would go; converts, with a bar and a way out; tells the result.
+
+    Not a dialog: the rest of the window stays usable all the while.
+
+    Parameters
+    ----------
+    controller : of the viewer
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self._controller = controller
+        self._state = controller.state.converting
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.setSpacing(4)
+        self.headline = _wrapping()
+        self.headline.setStyleSheet("font-weight: 600;")
+        self.about = _wrapping()
+        self.details = QPlainTextEdit()
+        self.details.setReadOnly(True)
+        self.details.setMaximumHeight(_DETAILS_HEIGHT)
+        self.details.setStyleSheet("font-size: 9pt;")
+        self.bar = QProgressBar()
+        self.bar.setToolTip("Slices read so far")
+        self.bar.setStyleSheet("QProgressBar::chunk { background: #56B4E9; }")
+        column.addWidget(self.headline)
+        column.addWidget(self.about)
+        column.addLayout(self._target_row())
+        column.addWidget(self.bar)
+        column.addWidget(self.details)
+        column.addLayout(self._buttons())
+
+    def _target_row(self) -> QHBoxLayout:
+        self.target = QElidingLabel()
+        self.target.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.browse = QPushButton("Browse ...")
+        self.browse.setToolTip("Choose another place or name for the converted file")
+        self.browse.clicked.connect(lambda _: self._choose_target())
+        row = QHBoxLayout()
+        row.addWidget(self.target, 1)
+        row.addWidget(self.browse)
+        return row
+
+    def _buttons(self) -> QHBoxLayout:
+        self.convert = QPushButton("Convert")
+        self.convert.setToolTip("Write the slices to this file, and open it")
+        self.convert.clicked.connect(lambda _: self._controller.convert())
+        self.open = QPushButton("Open the file made earlier")
+        self.open.setToolTip("Open the file that is there, as it is")
+        self.open.clicked.connect(lambda _: self._controller.open_converted())
+        self.more = QPushButton("Details")
+        self.more.setToolTip("What was left out or changed, and why")
+        self.more.setCheckable(True)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip(_CANCEL[OFFERED])
+        self.cancel.clicked.connect(lambda _: self._controller.cancel_conversion())
+        row = QHBoxLayout()
+        for button in (self.convert, self.open, self.more, self.cancel):
+            row.addWidget(button)
+        return row
+
+    def refresh(self) -> None:
+        """Show the state as it is now."""
+        state = self._state
+        offered, running = state.status in (LOOKING, OFFERED), state.status in (CONVERTING, CANCELLING)
+        self.setVisible(state.status != NOTHING)
+        if state.status == NOTHING:
+            self.more.setChecked(False)
+            return
+        self.headline.setText(_headline(state))
+        self.headline.setToolTip(state.source)
+        self.about.setText(_about(state))
+        self.about.setVisible(offered)
+        self.target.setText(f"{'To' if offered or running else 'In'} {state.target}")
+        self.target.setToolTip(f"The converted file: {state.target}")
+        self.browse.setVisible(offered)
+        self.bar.setVisible(running)
+        if running:
+            self._show_progress(state)
+        if self.details.toPlainText() != state.details:
+            self.details.setPlainText(state.details)
+        self.details.setVisible(state.status == CONVERTED and self.more.isChecked())
+        self.more.setVisible(state.status == CONVERTED and bool(state.details))
+        self.convert.setVisible(offered)
+        self.convert.setText("Convert again" if state.target_exists else "Convert")
+        self.open.setVisible(offered and state.target_exists)
+        self.cancel.setText("Close" if state.status == CONVERTED else "Cancel")
+        self.cancel.setToolTip(_CANCEL[state.status])
+        self.cancel.setEnabled(state.status != CANCELLING)
+
+    def _show_progress(self, state: Converting) -> None:
+        self.bar.setUpdatesEnabled(False)  # or it repaints the whole window, canvas included, there and then
+        self.bar.setRange(0, state.total)  # 0 to 0 moves to and fro: nobody can tell yet
+        self.bar.setValue(state.done)
+        self.bar.setFormat(_progress(state))
+        self.bar.setUpdatesEnabled(True)
+
+    def _choose_target(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Convert to", self._state.target, "HDF5 (*.hdf5 *.h5)")
+        if path:
+            self._controller.convert_to(path)
+
+
+_CANCEL = {
+    LOOKING: "Do not convert",
+    OFFERED: "Do not convert",
+    CONVERTING: "Stop converting; nothing of the unfinished file stays",
+    CANCELLING: "Stopping ...",
+    CONVERTED: "Put this message away; the file stays",
+}
+
+
+def _wrapping() -> QLabel:
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)  # a file's name may look like markup
+    label.setWordWrap(True)
+    label.setMinimumWidth(1)  # a long name in it must not widen the dock
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def _headline(state: Converting) -> str:
+    if state.status == CONVERTED:
+        return f"Converted: {state.result}"
+    name = Path(state.source).name
+    if state.status in (CONVERTING, CANCELLING):
+        return f"Converting {name}"
+    if state.status == LOOKING:
+        return f"{name}: counting its slices ..."
+    if not state.slices:  # nobody waited for the count
+        return f"{name}: convert?"
+    return f"{name}: {counted(state.patients, 'patient')}, about {counted(state.slices, 'slice')}. Convert?"
+
+
+def _about(state: Converting) -> str:
+    return f"{state.summary[:1].upper()}{state.summary[1:]}"
+
+
+def _progress(state: Converting) -> str:
+    """How far it is: "120 of 207, 12 s left"."""
+    if state.status == CANCELLING:
+        return "cancelling ..."
+    if not state.total:
+        return "reading ..."
+    text = f"{state.done:,} of {state.total:,}"
+    return text if state.seconds_left is None else f"{text}, {_duration(state.seconds_left)} left"
+
+
+def _duration(seconds: float) -> str:
+    """A time as people say it: "12 s", "4 min", "1 h 20 min"."""
+    if seconds < 60:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
