@@ -21,14 +21,14 @@ def read_slices(path: str | Sequence[str]) -> Reader | None:
 
     HDF5, pickles and folders are everybody's containers: the content decides, not the name.
     """
-    from training.data.forms.sniffing import recognise
+    from napari_ambiseg.sources import HDF5, layout_if_ours
 
     if not isinstance(path, str):
         return None
-    layout = recognise(Path(path))
+    layout = layout_if_ours(Path(path))
     if layout is None:
         return None
-    return _first_case if layout == "hdf5" else _offer_conversion
+    return _first_case if layout == HDF5 else _offer_conversion
 
 
 def _first_case(path: str | Sequence[str]) -> list[tuple[Any, ...]]:

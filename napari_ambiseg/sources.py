@@ -5,21 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from training.data.forms.sniffing import recognise
+from training.data.hdf5 import is_hdf5
+from training.data.reading import seems_annotated
 from training.errors import DataFormatError
 
 HDF5 = "hdf5"  # the one form that opens at once; every other one is converted first
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def layout_if_ours(path: Path) -> str | None:
+    """The name of the form that ``path`` looks like; None for what is not ours, and may be another plugin's.
+
+    HDF5 is looked into by the process that may die of it.
+    """
+    if path.is_file() and is_hdf5(path):  # a pipe would be waited for
+        return HDF5 if seems_annotated(path) else None
+    return recognise(path)
 
 
 def layout_of(path: Path) -> str:
-    """The name of the form that ``path`` looks like; `HDF5` means that it can be opened, though it may be damaged.
+    """The same for a path that the user asks us for; any HDF5 file is then opened, and tells what it lacks.
 
     Raises
     ------
     DataFormatError
         If there is nothing, or nothing of ours.
     """
-    if _begins_as_hdf5(path):
+    if path.is_file() and is_hdf5(path):
         return HDF5
     name = recognise(path)
     if name is not None:
@@ -31,14 +42,3 @@ def layout_of(path: Path) -> str:
         f"{path}: no annotated slices are recognised in this {what}; "
         "docs/data.md shows what can be opened, and which of its folders to choose"
     )
-
-
-def _begins_as_hdf5(path: Path) -> bool:
-    """Look at the first bytes alone: libhdf5 is for the process that may die of the rest."""
-    if not path.is_file():  # a pipe would be waited for
-        return False
-    try:
-        with path.open("rb") as stream:
-            return stream.read(len(_SIGNATURE)) == _SIGNATURE
-    except OSError:
-        return False

@@ -14,7 +14,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QWidget
 
 from napari_ambiseg.controller import Controller
-from training.data.forms.sniffing import recognise
+from napari_ambiseg.sources import layout_if_ours
 
 
 class Drops(QObject):
@@ -42,7 +42,7 @@ class Drops(QObject):
         if len(urls) != 1 or not urls[0].isLocalFile():
             return False
         path = Path(urls[0].toLocalFile())
-        if recognise(path) is None:
+        if layout_if_ours(path) is None:
             return False
         event.acceptProposedAction()
         self._controller.open_file(path)

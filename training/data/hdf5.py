@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -24,12 +25,26 @@ from training.errors import DataFormatError
 
 __all__ = ["DatasetWriter", "Hdf5Dataset", "is_annotated_hdf5", "is_hdf5", "write_dataset"]
 
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 PROBED_SLICES = 32  # of each split, to tell the range of float images
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file begins as HDF5 does."""
-    return bool(h5py.is_hdf5(path))
+    """Whether a file has HDF5's signature: at its beginning, or behind a user block of 512, 1024, ... bytes.
+
+    Looks at these bytes alone, without libhdf5, which can be harmed by what follows.  False if it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            place, end = 0, stream.seek(0, os.SEEK_END)
+            while place + len(SIGNATURE) <= end:
+                stream.seek(place)
+                if stream.read(len(SIGNATURE)) == SIGNATURE:
+                    return True
+                place = max(512, 2 * place)
+    except OSError:
+        pass
+    return False
 
 
 def is_annotated_hdf5(path: str | Path) -> bool:

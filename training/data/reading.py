@@ -58,6 +58,19 @@ def open_isolated(path: str | Path, timeout: float = 10.0) -> Dataset:
     return _IsolatedDataset(Path(path), timeout)
 
 
+def seems_annotated(path: str | Path, timeout: float = 10.0) -> bool:
+    """Whether an HDF5 file has the groups and arrays of annotated slices, as `is_annotated_hdf5`; never raises.
+
+    A file that ends the process that looks, or keeps it from answering, seems to be: opening it tells what is wrong.
+    """
+    source = _Source(Path(path), timeout)
+    try:
+        facts, _ = _reader.ask(source, {"do": "look", "folder": source.folder}, timeout)
+    except AmbisegError:
+        return True
+    return bool(facts.get("annotated"))
+
+
 class _Source:
     """A file as the parent knows it."""
 
@@ -139,7 +152,7 @@ class _Reader:
             self._end()
         if self._child is None:
             self._start()
-        if source not in self._open:
+        if source not in self._open and request["do"] != "look":
             where = {"do": "open", "folder": source.folder}
             facts, _ = self._exchange(source, where, source.patience)
             source.recognise(facts)

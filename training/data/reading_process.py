@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from training.child import answer_parent, limit_memory
 from training.data.dataset import Dataset
+from training.data.hdf5 import is_annotated_hdf5
 from training.data.opening import open_dataset
 from training.errors import AmbisegError
 
@@ -36,6 +37,7 @@ class Server:
         self._datasets: dict[int, Dataset] = {}
         self._sizes: dict[int, int] = {}  # bytes of the files
         self._jobs: dict[str, Callable[[dict[str, Any]], Answer]] = {
+            "look": self._look,
             "open": self._open,
             "slice": self._slice,
             "size": self._size,
@@ -73,6 +75,10 @@ class Server:
             traceback.print_exc()
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
         return {"error": "DataFormatError", "text": f"{request['path']}: cannot be read ({reason})"}, []
+
+    def _look(self, request: dict[str, Any]) -> Answer:
+        os.chdir(request["folder"])
+        return {"annotated": is_annotated_hdf5(Path(request["path"]))}, []
 
     def _open(self, request: dict[str, Any]) -> Answer:
         os.chdir(request["folder"])  # a relative path means there what it means in the parent, in messages too

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.data.dataset import intensity
-from training.data.hdf5 import is_annotated_hdf5, write_dataset
+from training.data.hdf5 import is_annotated_hdf5, is_hdf5, write_dataset
 from training.data.opening import open_dataset
 from training.errors import ConfigError, DataFormatError
 from training.records import AnnotatedSlice
@@ -678,3 +678,18 @@ def test_the_real_sample_goes_through_our_own_file_unchanged(tmp_path):
                 assert (ours.splits[name].keys, ours.splits[name].patients) == (split.keys, split.patients)
                 assert np.array_equal(ours.splits[name].arrays().images, split.arrays().images)
                 assert np.array_equal(ours.splits[name].arrays().masks, split.arrays().masks)
+
+
+@pytest.mark.parametrize("block", [0, 512, 1024, 4096])
+def test_the_signature_is_found_behind_a_user_block_without_libhdf5(tmp_path, block):
+    with h5py.File(tmp_path / "a", "w", userblock_size=block) as file:
+        file["x"] = 1
+    assert is_hdf5(tmp_path / "a")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF", bytes(600), bytes(100) + b"\x89HDF\r\n\x1a\n" + bytes(900)])
+def test_no_signature_where_one_may_be_is_no_hdf5(tmp_path, content):
+    (tmp_path / "a").write_bytes(content)
+    assert not is_hdf5(tmp_path / "a")
+    assert not is_hdf5(tmp_path / "missing")
+    assert not is_hdf5(tmp_path)

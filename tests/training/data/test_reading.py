@@ -17,7 +17,7 @@ from training.data import reading
 from training.data.hdf5 import write_dataset
 from training.data.opening import open_dataset
 from training.data.phantom import phantom_case
-from training.data.reading import open_isolated
+from training.data.reading import open_isolated, seems_annotated
 from training.errors import ConfigError, DataFormatError, DeviceError
 
 # A reading process in which a file's name says what it does to the program that opens or reads it.
@@ -345,3 +345,17 @@ def test_reading_a_whole_split_does_not_make_one_slice_wait(tmp_path, monkeypatc
         dataset.splits["train"].arrays()
         dataset.verify()
         assert seen == [(False, "a0"), (False, "a0")]
+
+
+def test_a_cheap_look_tells_our_files_from_others_without_opening_them_here(tmp_path):
+    ours, other = tmp_path / "ours.hdf5", tmp_path / "other.hdf5"
+    write_dataset(ours, {"train": [phantom_case(0, 0, 32).slice]}, {})
+    with h5py.File(other, "w") as file:
+        file["spectra"] = np.arange(5)
+    assert seems_annotated(ours)
+    assert not seems_annotated(other)
+
+
+def test_a_file_that_is_only_a_signature_is_none_of_ours(tmp_path):
+    (tmp_path / "a.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))
+    assert not seems_annotated(tmp_path / "a.hdf5")

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 SHRINK = 0.9
 MIN_TOLERANCE_MM = 0.1
@@ -52,12 +50,16 @@ def group_annotations(annotations: Sequence[PositionArray], tolerance_mm: float,
 
 def _linked(distances: NDArray[np.float64], tolerance_mm: float) -> NDArray[np.intp]:
     """The number of the connected component that each annotation is in."""
+    from scipy.sparse.csgraph import connected_components  # slow to import, and a look at a folder needs it not
+
     labels: NDArray[np.intp] = connected_components(distances <= tolerance_mm, directed=False)[1]
     return labels
 
 
 def _near_distances(annotations: Sequence[PositionArray], reach_mm: float) -> NDArray[np.float64]:
     """(A, A) smallest distances between the points of two annotations; infinite where they are clearly beyond reach."""
+    from scipy.spatial import cKDTree
+
     count = len(annotations)
     low = np.array([points.min(axis=0) for points in annotations])
     high = np.array([points.max(axis=0) for points in annotations])

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.draw import polygon
 
 from training.records import BoolArray
 
@@ -67,6 +66,8 @@ def nodule_mask(outlines: Iterable[Outline], shape: tuple[int, int]) -> BoolArra
 
 def _interior(points: PointArray) -> BoolArray:
     """The enclosed pixels without the outline's, as (h, w) bool of the outline's bounding box."""
+    from skimage.draw import polygon  # slow to import, and a look at a folder needs it not
+
     rows, columns = (points - points.min(axis=0)).T
     filled = np.zeros((rows.max() + 1, columns.max() + 1), np.bool_)
     filled[polygon(rows, columns, filled.shape)] = True  # type: ignore[no-untyped-call]
