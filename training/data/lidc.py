@@ -30,11 +30,17 @@ def patient_of_study(study: str) -> str | None:
     return _studies().get(study)
 
 
+def study_of_key(key: str) -> str | None:
+    """The study with which a slice's key begins, as in the published pickle; None if it is not LIDC's."""
+    study = key.split("_")[0]
+    return study if patient_of_study(study) is not None else None
+
+
 def paper_split(patient: str) -> str:
     """``train``, ``val`` or ``test``: where the paper's released code has this patient of LIDC.
 
-    The code divides studies.  Of five of its val and test patients the other study, where there is one, counts as
-    training data there; here a patient stays in one split, so all of it goes where its val or test study is.
+    The code divides studies.  Of four of its val and test patients the other study counts as training data there;
+    here a patient stays in one split, so all of it goes where the val or test study is.
     """
     return _paper().get(patient, "train")
 

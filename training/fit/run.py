@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from training.atomic import write_bytes
 from training.config import Config
+from training.data.dataset import Dataset
 from training.data.opening import open_dataset
 from training.device import pick_device
 from training.errors import CheckpointError, ConfigError, DataFormatError
@@ -63,20 +64,20 @@ def train_run(
     where = pick_device(device)
     if must_resume and newest_checkpoint(run_dir) is None:
         raise CheckpointError(f"nothing to resume in {run_dir}; leave out --resume to start there")
-    sources, hashes = [], {}
+    sources, hashes, divisions = [], {}, {}
     for path in data:
         with open_dataset(path) as dataset:
             if TRAIN_SPLIT not in dataset.splits:
                 raise DataFormatError(f"{path}: no split 'train' to train on; it has {', '.join(dataset.splits)}")
             sources.append(dataset.splits[TRAIN_SPLIT].arrays())
-            hashes[str(path)] = dataset.sha256()
+            hashes[str(path)], divisions[str(path)] = dataset.sha256(), _division(dataset)
     batches = Batches(sources, config.image_size, config.fit.batch_size, config.fit.seed, config.fit.augment)
     with _locked(run_dir):
         versions = {package: version(package) for package in PACKAGES} | {"python": platform.python_version()}
         described = tuple(f"{Path(path).name} sha256:{digest}" for path, digest in hashes.items())
         _require_same(config, described, run_dir)
         try:
-            _write_manifest(run_dir, config, hashes, str(where), versions)
+            _write_manifest(run_dir, config, hashes, divisions, str(where), versions)
             yield from fit_model(
                 config,
                 batches,
@@ -111,14 +112,29 @@ def _locked(run_dir: Path) -> Iterator[None]:
         lock.release()
 
 
+def _division(dataset: Dataset) -> dict[str, object]:
+    """Which patients are in which split of a file, and by which rule, where the file says."""
+    return {
+        "rule": dataset.attributes.get("split"),
+        "seed": dataset.attributes.get("split_seed"),
+        "patients": {name: sorted(set(split.patients)) for name, split in dataset.splits.items()},
+    }
+
+
 def _write_manifest(
-    run_dir: Path, config: Config, data: Mapping[str, str], device: str, versions: Mapping[str, str]
+    run_dir: Path,
+    config: Config,
+    data: Mapping[str, str],
+    divisions: Mapping[str, object],
+    device: str,
+    versions: Mapping[str, str],
 ) -> None:
-    """``manifest.json``: arguments, resolved configuration, data hashes, versions, device."""
+    """``manifest.json``: arguments, resolved configuration, data hashes, their splits, versions, device."""
     manifest = {
         "arguments": sys.argv[1:],
         "config": config.model_dump(mode="json"),
         "data_sha256": dict(data),
+        "splits": dict(divisions),
         "device": device,
         "platform": platform.platform(),
         "made_with": dict(versions),

@@ -11,6 +11,7 @@ import torch
 from training.build import build_denoiser, load_segmenter
 from training.config import FitConfig, load_config
 from training.data.hdf5 import write_dataset
+from training.data.opening import open_dataset
 from training.data.phantom import phantom_case
 from training.errors import CheckpointError, ConfigError, DataFormatError
 from training.fit.loop import learning_rate
@@ -112,6 +113,9 @@ def test_the_run_folder_tells_what_was_done(data, tmp_path):
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["config"]["fit"]["steps"] == 30
     assert list(manifest["data_sha256"]) == [str(data)]
+    with open_dataset(data) as dataset:
+        patients = {name: sorted(set(split.patients)) for name, split in dataset.splits.items()}
+    assert manifest["splits"][str(data)]["patients"] == patients
     assert manifest["made_with"]["torch"]
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [5, 10, 15, 20, 25, 30]
