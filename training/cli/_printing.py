@@ -35,7 +35,7 @@ def print_conversion(made: Mapping[str, Any], file: Mapping[str, Any]) -> None:
     seed = "" if split["seed"] is None else f", seed {split['seed']}"
     say(f"layout {made['layout']}; split by the rule {split['rule']!r}{seed}")
     if kept := split["patients_kept_together"]:
-        say(f"  {len(kept)} patients whose studies the rule had put apart are in the split of their first one")
+        say(f"  kept in one split, though the rule itself has their studies in two: {', '.join(kept)}")
     for heading, counted in (("left out", made["dropped"]), ("kept, but", made["noted"])):
         for reason, found in counted.items():
             say(f"{heading}: {found['count']:,} x {reason}; first {found['first']}")

@@ -76,7 +76,8 @@ def _check_attributes(path: Path, attributes: Mapping[str, Attribute]) -> None:
             raise ConfigError(f"{path}: attribute {name!r} must be text or a number, got {value!r}")
         if isinstance(value, str) and len(value.encode()) > MAX_ATTRIBUTE:
             raise ConfigError(
-                f"{path}: attribute {name!r} has {len(value.encode()):,} bytes; HDF5 holds at most {MAX_ATTRIBUTE:,}"
+                f"{path}: attribute {name!r} has {len(value.encode()):,} bytes; HDF5 holds at most {MAX_ATTRIBUTE:,}, "
+                "so shorten it"
             )
 
 

@@ -7,6 +7,7 @@ Training draws a new crop at each visit instead, see `training.fit.batches`.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -56,6 +57,17 @@ def crop_key(key: str, top: int, left: int, crop: int) -> str:
     return f"{key}[{top}:{top + crop},{left}:{left + crop}]"
 
 
+def cut(case: AnnotatedSlice, top: int, left: int, size: int) -> AnnotatedSlice:
+    """``size`` x ``size`` pixels of a slice, from this row and column on: image, masks and Hounsfield units alike."""
+    window = slice(top, top + size), slice(left, left + size)
+    return replace(
+        case,
+        image=np.ascontiguousarray(case.image[window]),
+        masks=np.ascontiguousarray(case.masks[:, *window]),
+        hounsfield=None if case.hounsfield is None else np.ascontiguousarray(case.hounsfield[window]),
+    )
+
+
 def random_crop(case: AnnotatedSlice, size: int = 64, seed: int = 0) -> AnnotatedSlice:
     """The crop of a slice: image, masks and Hounsfield units cut alike; the key says where.
 
@@ -67,15 +79,7 @@ def random_crop(case: AnnotatedSlice, size: int = 64, seed: int = 0) -> Annotate
         As `crop_offset`.
     """
     top, left = crop_offset(case.key, case.image.shape, size, seed)
-    window = slice(top, top + size), slice(left, left + size)
-    return AnnotatedSlice(
-        image=np.ascontiguousarray(case.image[window]),
-        masks=np.ascontiguousarray(case.masks[:, *window]),
-        patient=case.patient,
-        key=crop_key(case.key, top, left, size),
-        spacing_mm=case.spacing_mm,
-        hounsfield=None if case.hounsfield is None else np.ascontiguousarray(case.hounsfield[window]),
-    )
+    return replace(cut(case, top, left, size), key=crop_key(case.key, top, left, size))
 
 
 class Cropped(SliceDataset):

@@ -45,6 +45,21 @@ def paper_split(patient: str) -> str:
     return _paper().get(patient, "train")
 
 
+def is_apart_in_paper(patient: str) -> bool:
+    """Whether the paper's released code has this patient's two studies in two splits."""
+    return patient in _apart()
+
+
+@cache
+def _apart() -> frozenset[str]:
+    lists = _table()["paper"]
+    listed = {study: split for split in lists for study in lists[split]["studies"]}
+    homes: dict[str, set[str]] = {}
+    for study, patient in _studies().items():
+        homes.setdefault(patient, set()).add(listed.get(study, "train"))
+    return frozenset(patient for patient, splits in homes.items() if len(splits) > 1)
+
+
 @cache
 def _table() -> Any:
     return json.loads((files("training.data") / "lidc.json").read_text(encoding="utf-8"))

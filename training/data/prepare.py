@@ -1,30 +1,27 @@
 """From any form on disk to the project's HDF5: one pass over the slices, each of them in memory once.
 
-The form reads and says what each slice belongs to.  Here it is decided which split that goes to, what is left out
-of any data (slices that nobody drew on, too small ones, keys that come twice), and what the file says about itself.
+The form reads and says what each slice belongs to; `training.data.splits` divides the patients, and
+`training.data.selection` decides what is left out.  Here all of it is put together, and the file says how it was made.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from training.data.crops import random_crop
 from training.data.dataset import Attribute
-from training.data.forms.interface import Form, Found, Options, Tally
+from training.data.forms.interface import Form, Options, Tally
 from training.data.forms.sniffing import AUTO, open_form
 from training.data.hdf5 import DatasetWriter
+from training.data.selection import Selection
 from training.data.splits import DEFAULT_SEED, SPLITS, Division, divide
 from training.errors import ConfigError, DataFormatError
-from training.records import AnnotatedSlice
 
 MIN_SIZE, MAX_SIZE = 8, 4096  # pixels; a network halves a side three times
+MAX_REASONS = 100  # that a file lists
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,9 @@ class Progress:
 class Report:
     """What a conversion did, as JSON values in reading order.
 
-    ``source, layout, out``; ``slices, patients``; ``split`` with its rule, seed and the slices of each;
-    ``dropped`` and ``noted`` with, for each reason, its count and the first key or file.
+    ``source, layout, out``; ``slices, patients``; ``split`` with its rule, seed, the slices of each and the patients
+    that the rule itself had put apart; ``dropped`` and ``noted`` with, for each reason, its count and the first key
+    or file.
     """
 
     facts: Mapping[str, object]
@@ -95,13 +93,18 @@ def prepare(source: Path, out: Path, plan: Plan, progress: Callable[[Progress], 
     form = open_form(source, plan.layout, plan.options)
     division = divide(form.units(), plan.rule, plan.seed)
     tally, slices, patients, n_experts = Tally(), Counter[str](), set(), 0
+    selection = Selection(plan.options, tally)
     with DatasetWriter(out, form.image_type) as writer:
-        for found in _usable(form, plan.options, tally, progress):
+        for done, found in enumerate(form.read(tally), 1):
+            progress(Progress(done, max(done, len(form))))
+            case = selection.take(found.case)
+            if case is None:
+                continue
             split = division.split_of[found.unit.patient]
-            writer.append(split, found.case)
+            writer.append(split, case)
             slices[split] += 1
-            patients.add(found.case.patient)
-            n_experts = found.case.n_experts
+            patients.add(case.patient)
+            n_experts = case.n_experts
         if not slices:
             raise DataFormatError(f"{source}: none of its slices can be used: {_reasons(tally)}")
         writer.finish(_attributes(form, plan, division, tally, n_experts))
@@ -124,84 +127,26 @@ def prepare(source: Path, out: Path, plan: Plan, progress: Callable[[Progress], 
     )
 
 
-def _usable(form: Form, options: Options, tally: Tally, progress: Callable[[Progress], None]) -> Iterator[Found]:
-    """The slices that go into the file, all of one size, each key once."""
-    keys: set[str] = set()
-    pictures: set[bytes] = set()
-    shape: tuple[int, ...] | None = None
-    has_units: bool | None = None
-    for done, found in enumerate(form.read(tally), 1):
-        progress(Progress(done, max(done, len(form))))
-        case = found.case
-        if case.key in keys:
-            tally.drop("key that an earlier slice has", case.key)
-            continue
-        if not case.n_found and not options.keep_empty:
-            tally.drop("no expert drew anything", case.key)
-            continue
-        if options.size is not None and case.image.shape != (options.size, options.size):
-            if min(case.image.shape) < options.size:
-                tally.drop(f"smaller than {options.size} x {options.size} pixels", case.key)
-                continue
-            tally.note(f"cut to the middle {options.size} x {options.size} pixels", case.key)
-            case = _middle(case, options.size)
-        if options.random_crop is not None:
-            if min(case.image.shape) < options.random_crop:
-                tally.drop(f"smaller than {options.random_crop} x {options.random_crop} pixels", case.key)
-                continue
-            case = random_crop(case, options.random_crop, options.crop_seed)
-        shape = shape or case.masks.shape
-        if case.masks.shape[1:] != shape[1:]:
-            raise DataFormatError(
-                f"slice {case.key!r} has {case.masks.shape[1]} x {case.masks.shape[2]} pixels, the slices before it "
-                f"{shape[1]} x {shape[2]}, and a file holds one size; cut all of them with --size"
-            )
-        if case.masks.shape[0] != shape[0]:
-            tally.drop(f"other number of experts than the first slice's {shape[0]}", case.key)
-            continue
-        if has_units is None:
-            has_units = case.hounsfield is not None
-        if has_units and case.hounsfield is None:
-            tally.drop("no Hounsfield units, unlike the first slice", case.key)
-            continue
-        if not has_units and case.hounsfield is not None:
-            tally.note("Hounsfield units left out, since the first slice has none", case.key)
-            case = replace(case, hounsfield=None)
-        keys.add(case.key)
-        picture = hashlib.sha256(case.image.tobytes()).digest()
-        if picture in pictures:
-            tally.note("image that an earlier slice has too", case.key)
-        pictures.add(picture)
-        yield Found(case, found.unit)
-
-
-def _middle(case: AnnotatedSlice, size: int) -> AnnotatedSlice:
-    """The ``size`` x ``size`` pixels around the centre."""
-    top, left = ((side - size) // 2 for side in case.image.shape)
-    window = (slice(top, top + size), slice(left, left + size))
-    units = case.hounsfield
-    return AnnotatedSlice(
-        np.ascontiguousarray(case.image[window]),
-        np.ascontiguousarray(case.masks[:, *window]),
-        case.patient,
-        case.key,
-        case.spacing_mm,
-        None if units is None else np.ascontiguousarray(units[window]),
-    )
-
-
 def _attributes(form: Form, plan: Plan, division: Division, tally: Tally, n_experts: int) -> dict[str, Attribute]:
     """What the file says about itself; texts of JSON where there is more than one value."""
     return {
-        "layout": form.name,
         **form.attributes,
+        "layout": form.name,
         "experts": n_experts,
         "split": division.rule,
         **({} if division.seed is None else {"split_seed": division.seed}),
+        **({} if not division.moved else {"patients_kept_together": ", ".join(division.moved)}),
         "options": json.dumps(asdict(plan.options)),
-        "dropped": json.dumps(dict(tally.dropped)),
-        "noted": json.dumps(dict(tally.noted)),
+        "dropped": json.dumps(_most(tally.dropped)),
+        "noted": json.dumps(_most(tally.noted)),
     }
+
+
+def _most(reasons: Counter[str]) -> dict[str, int]:
+    """The counts of the commonest reasons, and what is left in sum: an attribute of a file has its limits."""
+    most = dict(reasons.most_common(MAX_REASONS))
+    rest = reasons.total() - sum(most.values())
+    return most | ({"other reasons": rest} if rest else {})
 
 
 def _counted(reasons: Mapping[str, int], tally: Tally) -> dict[str, object]:

@@ -19,6 +19,8 @@ SPLITS = ("train", "val", "test")
 AUTO, SOURCE, PAPER, STUDY, PATIENT = "auto", "source", "paper", "study", "patient"
 RULES = (AUTO, SOURCE, PAPER, STUDY, PATIENT)
 
+ROUNDING = 1e-9  # how far from their range fractions may be: 1 - 0.77 - 0.23 is a little below 0
+
 #: The seed of GP-UNet's division, and ours where none is given.
 DEFAULT_SEED = 1234
 
@@ -120,11 +122,12 @@ def _by_paper(units: Iterable[Unit]) -> Division:
                 f"the split 'paper' is of LIDC-IDRI's patients, and {unit.patient!r} is none of them; "
                 "use another, such as --split patient"
             )
-    return Division({unit.patient: lidc.paper_split(unit.patient) for unit in units}, PAPER)
+    apart = {unit.patient for unit in units if lidc.is_apart_in_paper(unit.patient)}
+    return Division({unit.patient: lidc.paper_split(unit.patient) for unit in units}, PAPER, moved=tuple(sorted(apart)))
 
 
 def _by_study(units: Iterable[Unit], seed: int) -> Division:
-    """The split of a patient's first study; LIDC has eight patients with two."""
+    """The split of a patient's study whose number sorts first; eight annotated patients of LIDC have two."""
     studies: dict[str, list[str]] = {}
     for unit in units:
         if unit.study is None:
@@ -166,9 +169,9 @@ def split_patients(
     ConfigError
         On negative fractions or fractions that do not sum to 1, a negative seed, or no patient at all.
     """
-    if len(fractions) != 3 or not all(0 <= share <= 1 for share in fractions):
+    if len(fractions) != 3 or not all(-ROUNDING <= share <= 1 + ROUNDING for share in fractions):
         raise ConfigError(f"fractions of train, val and test must be three numbers in [0, 1], got {fractions}")
-    if not math.isclose(sum(fractions), 1, abs_tol=1e-9):
+    if not math.isclose(sum(fractions), 1, abs_tol=ROUNDING):
         raise ConfigError(
             f"fractions of train, val and test must sum to 1, got {fractions} with sum {sum(fractions):g}"
         )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import PRESETS, Config
-from training.data.dataset import Attribute, Dataset, SliceDataset
+from training.data.dataset import Dataset, SliceDataset
 from training.data.reading import open_isolated
 from training.errors import ConfigError
 from training.metrics.overlap import count_pairs
@@ -125,11 +125,15 @@ def _rounded(scores: NDArray[np.float64]) -> float | None:
     return None if np.isnan(mean) else round(mean, 4)
 
 
-def _unpacked(value: Attribute) -> object:
-    """An attribute as it is, or what its JSON holds: a conversion keeps its options and counts so."""
+def _unpacked(value: object) -> object:
+    """An attribute as it is, or what its JSON holds, at any depth: a conversion keeps its options and counts so."""
+    if isinstance(value, dict):
+        return {name: _unpacked(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_unpacked(item) for item in value]
     if isinstance(value, str) and value.startswith(("{", "[")):
         try:
-            return json.loads(value)
+            return _unpacked(json.loads(value))
         except ValueError:
             return value
     return value

@@ -113,10 +113,10 @@ def test_an_output_that_leads_to_the_source_is_refused(tmp_path, place, link):
         prepare(tmp_path / "source", place / "out.hdf5", Plan(), lambda _: None)
 
 
-@pytest.mark.parametrize("out", ["missing/out.hdf5", "../../../../missing/out.hdf5", "out\0.hdf5"])
+@pytest.mark.parametrize("out", ["missing/out.hdf5", "../../../../missing/out.hdf5"])
 def test_an_output_in_no_folder_is_refused(tmp_path, place, out):
     names_in_hdf5(tmp_path / "source", "a")
     before = everything_in(tmp_path)
-    with pytest.raises((AmbisegError, ValueError)):
+    with pytest.raises(AmbisegError, match="does not exist"):
         prepare(tmp_path / "source", place / out, Plan(), lambda _: None)
     assert everything_in(tmp_path) == before

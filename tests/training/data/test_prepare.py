@@ -225,7 +225,7 @@ def test_a_second_conversion_keeps_what_the_first_one_said(tmp_path):
     prepare(tmp_path / "a.hdf5", tmp_path / "b.hdf5", Plan(options=Options(size=24)), lambda _: None)
     prepare(tmp_path / "b.hdf5", tmp_path / "c.hdf5", Plan(), lambda _: None)
     with open_dataset(tmp_path / "c.hdf5") as dataset:
-        earlier = json.loads(dataset.attributes["earlier"])
+        (earlier,) = json.loads(dataset.attributes["earlier"])
         assert json.loads(earlier["options"])["size"] == 24
         assert json.loads(dataset.attributes["options"])["size"] is None
 
@@ -250,11 +250,17 @@ def test_another_window_can_be_chosen_where_hounsfield_units_are_kept(tmp_path):
     plan = Plan(options=Options(window="-1000..0"))
     prepare(tmp_path / "a.hdf5", tmp_path / "b.hdf5", plan, lambda _: None)
     with Hdf5Dataset(tmp_path / "b.hdf5") as dataset:
-        assert dataset.attributes["window"] == "-1000..0"
+        assert dataset.attributes["window"] == "-1000..0 HU"
         for case, before in zip(dataset.splits["val"], cases, strict=True):
             np.testing.assert_array_equal(case.hounsfield, before.hounsfield)
             expected = np.clip((before.hounsfield.astype(float) + 1000) / 1000, 0, 1)
             np.testing.assert_allclose(case.image, expected, atol=1e-6)
+
+
+def test_the_range_of_a_whole_slice_cannot_be_had_from_a_crop(tmp_path):
+    phantoms(tmp_path / "a.hdf5", {"val": slice(0, 8)}, units=True)
+    with pytest.raises(ConfigError, match="whose range is not known any more; choose a window of lung, wide"):
+        open_form(tmp_path / "a.hdf5", options=Options(window="slice"))
 
 
 def test_a_window_without_hounsfield_units_is_refused(tmp_path):
@@ -274,3 +280,34 @@ def test_published_rows_take_their_patients_from_their_studies(shared_data, tmp_
         expected = {k: p for split in known.splits.values() for k, p in zip(split.keys, split.patients, strict=True)}
         found = {k: p for split in made.splits.values() for k, p in zip(split.keys, split.patients, strict=True)}
     assert found == expected
+
+
+def test_a_key_that_comes_twice_is_noticed_under_random_crops_too(convert):
+    report, _ = convert([slice_of("a"), slice_of("a", seed=5)], Plan(options=Options(random_crop=8)))
+    assert report.facts["slices"] == 1
+    assert report.facts["dropped"]["key that an earlier slice has"]["count"] == 1
+
+
+def test_many_conversions_in_a_row_stay_small_and_remember_the_latest(tmp_path):
+    phantoms(tmp_path / "0.hdf5", {"val": slice(0, 8)})
+    for number in range(12):
+        plan = Plan(options=Options(size=31 - number))
+        prepare(tmp_path / f"{number}.hdf5", tmp_path / f"{number + 1}.hdf5", plan, lambda _: None)
+    with open_dataset(tmp_path / "12.hdf5") as dataset:
+        earlier = json.loads(dataset.attributes["earlier"])
+    assert [json.loads(one["options"])["size"] for one in earlier] == [25, 24, 23, 22, 21]
+    assert sum(len(str(one)) for one in earlier) < 10_000
+
+
+def test_more_reasons_than_a_file_lists_are_summed_up(convert, monkeypatch):
+    cases = [slice_of("kept"), *[slice_of(f"s{k}", experts=2 + k) for k in range(1, 4)], slice_of("n", found=0)]
+    cases += [slice_of("kept")]
+    monkeypatch.setattr(module, "MAX_REASONS", 2)
+    _, out = convert(cases)
+    with open_dataset(out) as dataset:
+        dropped = json.loads(dataset.attributes["dropped"])
+    assert dropped == {
+        "other number of experts than the first slice's 2": 3,
+        "unreadable picture": 2,
+        "other reasons": 2,
+    }

@@ -117,13 +117,25 @@ def test_studies_are_divided_as_gp_unet_does_it():
     assert division.moved == ()
 
 
-def test_all_of_lidcs_annotated_studies_stay_with_their_patient_under_every_rule():
-    """The eight patients with two scans included."""
+def test_the_eight_patients_with_two_scans_are_in_one_split_each():
+    """The split of the study whose number sorts first; under the paper's rule, of the listed one."""
     every = [Unit(patient, study) for study, patient in lidc._studies().items()]
-    for rule in ("paper", "study", "patient"):
-        division = divide(every, rule)
-        assert set(division.split_of) == {unit.patient for unit in every}
-        assert set(division.split_of.values()) == {"train", "val", "test"}
+    twice = ["0132", "0151", "0315", "0332", "0355", "0365", "0442", "0484"]
+    homes = {rule: divide(every, rule).split_of for rule in ("paper", "study")}
+    assert [homes["paper"][f"LIDC-IDRI-{number}"] for number in twice] == [
+        "val", "train", "val", "test", "test", "train", "train", "test",
+    ]  # fmt: skip
+    of_studies = split_patients([unit.study for unit in every], seed=1234)
+    for number in twice:
+        patient = f"LIDC-IDRI-{number}"
+        first, _ = sorted(unit.study for unit in every if unit.patient == patient)
+        assert homes["study"][patient] == of_studies[first]
+
+
+def test_the_papers_own_lists_have_four_patients_in_two_splits():
+    every = [Unit(patient, study) for study, patient in lidc._studies().items()]
+    assert [patient[-4:] for patient in divide(every, "paper").moved] == ["0132", "0315", "0355", "0484"]
+    assert divide(LIDC, "paper").moved == ()
 
 
 def test_the_patients_whose_studies_the_rule_had_apart_are_named():

@@ -11,12 +11,16 @@ from typing import ClassVar
 from training.data.dataset import Attribute, ImageType
 from training.data.forms.interface import Form, Found, Options, Tally, Unit
 from training.data.hdf5 import Hdf5Dataset, is_annotated_hdf5
-from training.data.lidc import patient_of_study
-from training.data.window import AUTO, find_window, slice_window
+from training.data.lidc import patient_of_study, study_of_key
+from training.data.window import AUTO, SLICE, WINDOWS, find_window
 from training.errors import ConfigError
 from training.records import AnnotatedSlice
 
-_OF_A_CONVERSION = ("layout", "experts", "split", "split_seed", "options", "dropped", "noted", "earlier")
+# What a conversion says of itself: of an earlier one it is history, the oldest first.
+_OF_A_CONVERSION = (
+    "layout", "experts", "split", "split_seed", "patients_kept_together", "options", "dropped", "noted",
+)  # fmt: skip
+MAX_HISTORY = 5  # conversions; an attribute of a file has its limits
 
 
 class Hdf5Form(Form):
@@ -27,7 +31,7 @@ class Hdf5Form(Form):
     choices: ClassVar[frozenset[str]] = frozenset({"window"})
 
     def __init__(self, path: Path, options: Options) -> None:
-        self._path, self._options = path, options
+        self._path, self._window = path, find_window(options.window)
         with Hdf5Dataset(path, patients_in_one_split=False) as dataset:
             self._units = {
                 name: [
@@ -40,15 +44,18 @@ class Hdf5Form(Form):
             has_hounsfield = all(split.has_hounsfield for split in dataset.splits.values())
             notes = dict(dataset.attributes)
         if options.window != AUTO:
-            find_window(options.window)
+            if options.window == SLICE:
+                raise ConfigError(
+                    f"{path}: its slices may be cut out of larger ones, whose range is not known any more; "
+                    f"choose a window of {', '.join(WINDOWS)}, or LOW..HIGH"
+                )
             if not has_hounsfield:
                 raise ConfigError(
                     f"{path}: holds no Hounsfield units, so its window cannot be chosen any more; leave --window out"
                 )
-            notes["window"] = options.window
-        # What an earlier conversion said about itself is history now, and not said of this one.
+            notes["window"] = f"{self._window} HU"
         if earlier := {name: notes.pop(name) for name in _OF_A_CONVERSION if name in notes}:
-            notes["earlier"] = json.dumps(earlier)
+            notes["earlier"] = json.dumps([*_history(notes.pop("earlier", "[]")), earlier][-MAX_HISTORY:])
         self.image_type: ImageType = "uint8" if stored == {"uint8"} and options.window == AUTO else "float32"
         self.attributes: Mapping[str, Attribute] = MappingProxyType(notes)
 
@@ -71,14 +78,22 @@ class Hdf5Form(Form):
 
     def _windowed(self, case: AnnotatedSlice, patient: str) -> AnnotatedSlice:
         image = case.image
-        if self._options.window != AUTO and case.hounsfield is not None:
-            window = find_window(self._options.window) or slice_window(case.hounsfield)
-            image = window.intensity(case.hounsfield)
+        if self._window is not None and case.hounsfield is not None:
+            image = self._window.intensity(case.hounsfield)
         return AnnotatedSlice(image, case.masks, patient, case.key, case.spacing_mm, case.hounsfield)
 
 
+def _history(text: Attribute) -> list[object]:
+    """The earlier conversions that a file tells of; none if that is not our own text."""
+    try:
+        history = json.loads(str(text))
+    except ValueError:
+        return []
+    return history if isinstance(history, list) else []
+
+
 def _unit(patient: str, key: str, split: str, is_patient: bool) -> Unit:
-    """LIDC's keys begin with the study, which tells the patient where the file does not."""
-    study = key.split("_")[0]
-    owner = patient_of_study(study)
-    return Unit(patient if is_patient or owner is None else owner, study if owner else None, split)
+    """LIDC's published keys begin with the study, which tells the patient where the file does not."""
+    study = study_of_key(key)
+    owner = None if study is None else patient_of_study(study)
+    return Unit(patient if is_patient or owner is None else owner, study, split)
