@@ -76,7 +76,7 @@ class Augmentation:
         """
         streams = [rng.generator(seed, Purpose.TRAINING_AUGMENTATION, id_=visit) for visit in visits]
         u = np.stack([stream.random(11) for stream in streams])  # (B, 11) in [0, 1)
-        moved, lit, shone = (u[:, place] < config.probability for place in (1, 2, 3))
+        moves, gammas, lights = (u[:, place] < config.probability for place in (1, 2, 3))
 
         def spread(place: int, width: float, drawn: NDArray[np.bool_]) -> DoubleArray:
             """Uniform in [-width, width), and 0 where it was not drawn."""
@@ -84,12 +84,12 @@ class Augmentation:
 
         return cls(
             symmetry=(8 * u[:, 0]).astype(np.int64) * config.dihedral,
-            angle=spread(4, config.degrees, moved),
-            scale=1 + spread(5, config.scale, moved),
-            shift=np.stack([spread(6, config.shift, moved), spread(7, config.shift, moved)], axis=1),
-            gamma=1 + spread(8, config.gamma, lit),
-            contrast=1 + spread(9, config.contrast, shone),
-            brightness=spread(10, config.brightness, shone),
+            angle=spread(4, config.degrees, moves),
+            scale=1 + spread(5, config.scale, moves),
+            shift=np.stack([spread(6, config.shift, moves), spread(7, config.shift, moves)], axis=1),
+            gamma=1 + spread(8, config.gamma, gammas),
+            contrast=1 + spread(9, config.contrast, lights),
+            brightness=spread(10, config.brightness, lights),
         )
 
     def __len__(self) -> int:
