@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -27,6 +27,12 @@ def publish(temporary: Path, path: Path) -> None:
             os.close(folder)
 
 
+def remove(temporary: Path) -> None:
+    """Take an unfinished file away; where that cannot be, it could not be made either, which is told by then."""
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path; when the block ends well, it becomes ``path``, and when it raises, it is removed."""
@@ -35,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         publish(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -207,3 +207,17 @@ def test_mistakes_are_one_line_and_exit_code_2(folder, tmp_path, arguments, says
     assert done.stderr.startswith("ambiseg: ")
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["text.hdf5"], "nothing half-written"
+
+
+def test_damaged_slices_are_not_scored(folder, tmp_path):
+    """A flipped bit in the masks gives other scores, and nothing else would tell."""
+    content = bytearray((folder / "phantom.hdf5").read_bytes())
+    with h5py.File(folder / "phantom.hdf5") as file:
+        chunk = file["val/labels"].id.get_chunk_info(0)
+    content[chunk.byte_offset + 100] ^= 1
+    (tmp_path / "damaged.hdf5").write_bytes(content)
+    for command in ("evaluate", "sample"):
+        out = [] if command == "evaluate" else [tmp_path / "out.hdf5"]
+        done = ambiseg(command, "experts", tmp_path / "damaged.hdf5", *out, "--split", "val")
+        assert done.returncode == 2
+        assert "'val/labels' is not what was written" in done.stderr

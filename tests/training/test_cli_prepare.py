@@ -1,6 +1,7 @@
 """`ambiseg prepare` as its users meet it: real processes, exit codes, one line for each mistake."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -98,3 +99,22 @@ def test_the_folder_of_eight_patients_becomes_a_file(shared_data, tmp_path):
     assert facts["made"]["dropped"] == {
         "no expert drew anything": {"count": 3, "first": "LIDC-IDRI-0491_nodule0_slice0"}
     }
+
+
+def test_a_name_that_the_terminal_cannot_show_does_not_spoil_the_report(slices, tmp_path):
+    out = tmp_path / "größe.hdf5"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-P", "-m", "training", "prepare", str(slices), str(out)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "slices of 4 patients" in done.stdout
+    assert out.is_file()
+
+
+def test_a_seed_for_what_is_not_drawn_is_told_or_refused(slices, tmp_path):
+    error = prepare(slices, tmp_path / "out.hdf5", "--crop-seed", 3, expect=2).stderr
+    assert "--crop-seed means nothing without --random-crop" in error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 from training.cli import data, masks, models
 from training.cli._app import app
@@ -16,8 +19,27 @@ def main() -> None:
     """Run the command; a user's mistake is one line on standard error and exit code 2."""
     # So that a terminated command tidies up as an interrupted one does; `train` has its own, gentler way.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name of a file may have what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except AmbisegError as error:
-        print(f"ambiseg: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+        _give_up(str(error))
+    except FileNotFoundError:
+        if _folder_is_there():
+            raise
+        _give_up("the current folder was deleted; go to another one")
+
+
+def _give_up(line: str) -> NoReturn:
+    print(f"ambiseg: {line}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)
+
+
+def _folder_is_there() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True

@@ -24,24 +24,26 @@ def _print_tree(facts: Mapping[str, object], indent: str) -> None:
             say(f"{indent}{name}:")
             _print_tree(value, indent + "  ")
         else:
-            is_count = isinstance(value, int) and not isinstance(value, bool)
+            is_count = isinstance(value, int) and not isinstance(value, bool) and not name.endswith("seed")
             say(f"{indent}{name}: {value:,}" if is_count else f"{indent}{name}: {value}")
 
 
 def print_conversion(made: Mapping[str, Any], file: Mapping[str, Any]) -> None:
     """What a conversion did, and what is in its file, for a person."""
-    say(f"{made['out']}: {made['slices']:,} slices of {made['patients']:,} patients, from {made['source']}")
+    say(f"{made['out']}: {_slices(made)}, from {made['source']}")
     split = made["split"]
     seed = "" if split["seed"] is None else f", seed {split['seed']}"
     say(f"layout {made['layout']}; split by the rule {split['rule']!r}{seed}")
     if kept := split["patients_kept_together"]:
         say(f"  kept in one split, though the rule itself has their studies in two: {', '.join(kept)}")
+    if names := file["attributes"].get("expert_names"):
+        say(f"experts: {names}")
     for heading, counted in (("left out", made["dropped"]), ("kept, but", made["noted"])):
         for reason, found in counted.items():
             say(f"{heading}: {found['count']:,} x {reason}; first {found['first']}")
     for name, facts in file["splits"].items():
         height, width = facts["size"]
-        say(f"{name}: {facts['slices']:,} slices of {facts['patients']:,} patients, {height} x {width} pixels")
+        say(f"{name}: {_slices(facts)}, {height} x {width} pixels")
         say(f"  seen by {_shares(facts['seen_by'].items(), facts['slices'])} of {file['experts']} experts")
         say(f"  empty masks by slot {_shares(enumerate(facts['empty_by_slot'], 1), 1)}")
         say(f"  pixel spacing {facts['pixel_spacing']}")
@@ -53,6 +55,11 @@ def print_conversion(made: Mapping[str, Any], file: Mapping[str, Any]) -> None:
         empty = facts["always_empty"]
         say(f"  always-empty: GED {empty['ged_v']:.3f}, dice {empty['dice']:.3f}")
     say(f"sha256 {file['sha256']}")
+
+
+def _slices(facts: Mapping[str, Any]) -> str:
+    slices, patients = facts["slices"], facts["patients"]
+    return f"{slices:,} slice{'s' * (slices != 1)} of {patients:,} patient{'s' * (patients != 1)}"
 
 
 def _shares(counts: Iterable[tuple[object, float]], total: float) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from training.cli._app import app
-from training.cli._arguments import AsJson, Seed
+from training.cli._arguments import AsJson, CropSeed, Seed
 from training.cli._files import require_output
 from training.cli._printing import print_conversion, print_facts, say
-from training.errors import DataFormatError
+from training.errors import ConfigError, DataFormatError
 
 if TYPE_CHECKING:
     from training.records import AnnotatedSlice
@@ -58,14 +58,16 @@ def prepare(
         str,
         typer.Option(help="How patients are divided: source, paper, study, patient; auto takes the first possible."),
     ] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of the splits study and patient.")] = 1234,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Of the splits study and patient; 1234 if left out.")
+    ] = None,
     window: Annotated[
         str,
         typer.Option(help="What becomes black and white: auto, lung, wide, slice, or values such as -1000..400."),
     ] = "auto",
     size: Annotated[int | None, typer.Option(help="Cut slices to this many pixels around their centre.")] = None,
     random_crop: Annotated[int | None, typer.Option(help="Then cut this many pixels at a random place.")] = None,
-    crop_seed: Annotated[int, typer.Option(min=0, help="Names the random places.")] = 0,
+    crop_seed: CropSeed = 0,
     keep_empty: Annotated[bool, typer.Option("--keep-empty", help="Keep slices on which nobody drew.")] = False,
     shift_masks: Annotated[
         bool, typer.Option("--shift-masks", help="Move masks by (-1, -1) pixels, as in the published LIDC pickle.")
@@ -79,11 +81,15 @@ def prepare(
     from training.data.forms.interface import Options
     from training.data.opening import open_dataset
     from training.data.prepare import Plan, Progress
+    from training.data.splits import DEFAULT_SEED
     from training.report.facts import describe_dataset
 
     require_output(out, source)
     options = Options(window, shift_masks, size, keep_empty, random_crop, crop_seed)
-    plan = Plan(layout, split, seed, options)
+    if crop_seed and random_crop is None:
+        raise ConfigError("--crop-seed means nothing without --random-crop; leave it out")
+    plan = Plan(layout, split, DEFAULT_SEED if seed is None else seed, options)
+    made: Mapping[str, Any] = {}
     with Conversion(source, out, plan) as conversion, tqdm(unit="slice", disable=None) as bar:
         for event in conversion.events():
             if isinstance(event, Progress):
@@ -99,6 +105,8 @@ def prepare(
         print_facts({"made": made, "file": file}, as_json=True)
     else:
         print_conversion(made, file)
+        if seed is not None and made["split"]["seed"] is None:
+            say(f"--seed was not needed: the split {made['split']['rule']!r} is not drawn")
 
 
 @app.command()

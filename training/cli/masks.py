@@ -41,6 +41,7 @@ def sample(
 
     require_output(out, data, Path(model))
     with open_dataset(data) as dataset:
+        dataset.verify()
         case = dataset.case(split, index)
     if random_crop is not None:
         case = crops.random_crop(case, random_crop, crop_seed)
@@ -94,6 +95,7 @@ def evaluate(
     with open_dataset(data) as dataset:
         if split not in dataset.splits:
             raise ConfigError(f"{data}: no split {split!r}; choose one of: {', '.join(dataset.splits)}")
+        dataset.verify()  # single slices are read unchecked, and scores of damaged ones would look like any
         slices = dataset.splits[split]
         if random_crop is not None:
             slices = Cropped(slices, random_crop, crop_seed)

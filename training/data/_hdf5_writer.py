@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from training.atomic import publish, temporary_beside
+from training.atomic import publish, remove, temporary_beside
 from training.data._hdf5_disk import QuietDisk, disk_errors_named
 from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest, type_and_shape
 from training.data.dataset import Attribute, ImageArray, ImageType, intensity
@@ -99,7 +99,7 @@ class _Column:
     def flush(self) -> None:
         if not self.rows:
             return
-        block = np.stack(self.rows)
+        block = np.ascontiguousarray(np.stack(self.rows))  # as rows lie in a file, whatever order they came in
         self.rows.clear()
         self.digest.update(block.data)
         first = self.array.shape[0]
@@ -168,7 +168,7 @@ class DatasetWriter:
                 self._disk = QuietDisk(self._part)
                 self._file = h5py.File(self._disk, "w")
         except BaseException:
-            self._part.unlink(missing_ok=True)
+            remove(self._part)
             raise
 
     def __enter__(self) -> Self:
@@ -178,7 +178,7 @@ class DatasetWriter:
         try:
             self._close()
         finally:
-            self._part.unlink(missing_ok=True)
+            remove(self._part)
 
     def append(self, split: str, case: AnnotatedSlice) -> None:
         """Check one slice against those before it, and write it."""

@@ -104,6 +104,7 @@ class Hdf5Dataset(Dataset):
             splits = {name: Hdf5Split(path, self._file[name], self._checksums) for name in names}
             self.n_experts = _agreed_experts(path, splits)
             _require_unique_keys(path, splits)
+            _separate_uids(splits)
             if patients_in_one_split:
                 _require_one_split(path, splits)
             offset = _float_offset(path, splits)
@@ -195,6 +196,19 @@ def _require_unique_keys(path: Path, splits: Mapping[str, Hdf5Split]) -> None:
             if key in keys:
                 raise DataFormatError(f"{path}: two slices have the key {key!r}; keys must be unique")
             keys.add(key)
+
+
+def _separate_uids(splits: Mapping[str, Hdf5Split]) -> None:
+    """Where a uid occurs in two splits, uids number something within a split and not patients: tell them apart."""
+    without = {name: split for name, split in splits.items() if not split.has_patients}
+    homes: dict[str, set[str]] = {}
+    for name, split in without.items():
+        for patient in set(split.patients):
+            homes.setdefault(patient, set()).add(name)
+    if any(len(names) > 1 for names in homes.values()):
+        for name, split in without.items():
+            split.patients = tuple(f"{name}-{patient}" for patient in split.patients)
+            split.has_shared_uids = True
 
 
 def _require_one_split(path: Path, splits: Mapping[str, Hdf5Split]) -> None:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from training.data.dataset import Attribute
-from training.data.forms.interface import Form, Options, Tally
+from training.data.forms.interface import MAX_SIDE, Form, Options, Tally
 from training.data.forms.sniffing import AUTO, open_form
-from training.data.hdf5 import DatasetWriter
+from training.data.hdf5 import DatasetWriter, is_hdf5
 from training.data.selection import Selection
 from training.data.splits import DEFAULT_SEED, SPLITS, Division, divide
 from training.errors import ConfigError, DataFormatError
 
-MIN_SIZE, MAX_SIZE = 8, 4096  # pixels; a network halves a side three times
+MIN_SIDE = 8  # pixels; a network halves a side three times
 MAX_REASONS = 100  # that a file lists
 
 
@@ -43,8 +43,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         for side in (self.options.size, self.options.random_crop):
-            if side is not None and not MIN_SIZE <= side <= MAX_SIZE:
-                raise ConfigError(f"the size of slices must be {MIN_SIZE} to {MAX_SIZE} pixels, got {side}")
+            if side is not None and not MIN_SIDE <= side <= MAX_SIDE:
+                raise ConfigError(f"the size of slices must be {MIN_SIDE} to {MAX_SIDE} pixels, got {side}")
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,14 @@ def prepare(source: Path, out: Path, plan: Plan, progress: Callable[[Progress], 
     DataFormatError
         If the source is of no known form or damaged as a whole, or no slice of it can be used.
     """
-    if out.exists() and source.exists() and out.samefile(source):
-        raise ConfigError(f"cannot write {out}: it is also what is read; give another name")
+    _require_target(out, source)
     form = open_form(source, plan.layout, plan.options)
     division = divide(form.units(), plan.rule, plan.seed)
     tally, slices, patients, n_experts = Tally(), Counter[str](), set(), 0
-    selection = Selection(plan.options, tally)
+    if division.passed_over:
+        tally.note(division.passed_over, str(source))
+    options = replace(plan.options, keep_empty=plan.options.keep_empty or form.keeps_empty)
+    selection = Selection(options, tally)
     with DatasetWriter(out, form.image_type) as writer:
         for done, found in enumerate(form.read(tally), 1):
             progress(Progress(done, max(done, len(form))))
@@ -125,6 +127,18 @@ def prepare(source: Path, out: Path, plan: Plan, progress: Callable[[Progress], 
             "noted": _counted(tally.noted, tally),
         }
     )
+
+
+def _require_target(out: Path, source: Path) -> None:
+    """Refuse to replace what is read, any part of it, or anything that is no file of slices."""
+    if not out.exists():
+        return
+    if source.exists() and out.samefile(source):
+        raise ConfigError(f"cannot write {out}: it is also what is read; give another name")
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(f"cannot write {out}: it is part of what is read; give a name outside of {source}")
+    if not out.is_file() or not is_hdf5(out):
+        raise ConfigError(f"cannot write {out}: what is there is no HDF5 file, and stays; give another name")
 
 
 def _attributes(form: Form, plan: Plan, division: Division, tally: Tally, n_experts: int) -> dict[str, Attribute]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.data import lidc
 from training.errors import ConfigError
@@ -50,6 +50,7 @@ class Division:
     split_of : the split of every patient
     rule : one of `RULES` other than ``auto``
     seed : the seed of a drawn division, None for one that was looked up
+    passed_over : why ``auto`` did not take the division that the data come with, "" if it did or there is none
     moved : patients whose studies the rule itself had put into two splits, and who now are in one
     """
 
@@ -57,6 +58,7 @@ class Division:
     rule: str
     seed: int | None = None
     moved: tuple[str, ...] = ()
+    passed_over: str = ""
 
 
 def divide(units: Iterable[Unit], rule: str = AUTO, seed: int = DEFAULT_SEED) -> Division:
@@ -79,6 +81,11 @@ def divide(units: Iterable[Unit], rule: str = AUTO, seed: int = DEFAULT_SEED) ->
         raise ConfigError(f"unknown split {rule!r}; choose one of: {', '.join(RULES)}")
     if not units:
         raise ConfigError("there are no patients to split; at least one is needed")
+    if rule == AUTO and any(unit.split for unit in units) and not _allows_source(units):
+        return replace(
+            divide([replace(unit, split=None) for unit in units], AUTO, seed),
+            passed_over="the source's own division was not kept: it has a patient in two splits, or leaves some out",
+        )
     if rule == AUTO:
         rule = SOURCE if _allows_source(units) else PAPER if _allows_paper(units) else PATIENT
     if rule == SOURCE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -32,6 +33,8 @@ class Window:
     high: float
 
     def __post_init__(self) -> None:
+        if not math.isfinite(self.high - self.low):
+            raise ConfigError(f"window {self.low:g}..{self.high:g} has no end; give two ordinary numbers")
         if not self.low < self.high:
             raise ConfigError(f"window {self.low:g}..{self.high:g} is empty; its first value must be the smaller one")
 

@@ -209,3 +209,17 @@ def test_a_changed_attribute_or_a_missing_array_of_our_own_file_is_noticed(tmp_p
     with h5py.File(path, "r+") as file:
         file.attrs["ambiseg_format"] = 2
     assert "has format version 2, but this program reads version 1" in refusal(path)
+
+
+def test_rows_of_any_memory_order_are_written_alike(tmp_path):
+    cases = list(made_slices(4))
+    turned = [
+        AnnotatedSlice(np.asfortranarray(case.image), np.asfortranarray(case.masks), case.patient, case.key)
+        for case in cases
+    ]
+    plain = [AnnotatedSlice(case.image, case.masks, case.patient, case.key) for case in cases]
+    for name, slices in (("a", turned), ("b", plain)):
+        write_dataset(tmp_path / f"{name}.hdf5", {"val": slices}, {}, image_type="uint8")
+        write_dataset(tmp_path / f"{name}f.hdf5", {"val": slices}, {})
+    assert (tmp_path / "a.hdf5").read_bytes() == (tmp_path / "b.hdf5").read_bytes()
+    assert (tmp_path / "af.hdf5").read_bytes() == (tmp_path / "bf.hdf5").read_bytes()

@@ -96,12 +96,39 @@ def test_a_name_never_becomes_a_place(tmp_path, place, made, name):
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 def test_an_output_that_is_a_link_is_replaced_and_what_it_leads_to_left_alone(tmp_path, place):
     names_in_hdf5(tmp_path / "source", "a")
-    victim = tmp_path / "victim"
-    victim.write_text("precious")
-    (place / "out.hdf5").symlink_to(victim)
+    names_in_hdf5(tmp_path / "victim", "precious")
+    before = (tmp_path / "victim").read_bytes()
+    (place / "out.hdf5").symlink_to(tmp_path / "victim")
     prepare(tmp_path / "source", place / "out.hdf5", Plan(), lambda _: None)
-    assert victim.read_text() == "precious"
+    assert (tmp_path / "victim").read_bytes() == before
     assert not (place / "out.hdf5").is_symlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes and no links without a privilege there")
+@pytest.mark.parametrize("what", ["a text", "a link to a text", "a pipe", "a folder"])
+def test_what_is_there_and_no_hdf5_stays(tmp_path, place, what):
+    names_in_hdf5(tmp_path / "source", "a")
+    (tmp_path / "text").write_text("precious")
+    if what == "a text":
+        (place / "out.hdf5").write_text("precious")
+    elif what == "a link to a text":
+        (place / "out.hdf5").symlink_to(tmp_path / "text")
+    elif what == "a pipe":
+        os.mkfifo(place / "out.hdf5")
+    else:
+        (place / "out.hdf5").mkdir()
+    before = (place / "out.hdf5").lstat()
+    with pytest.raises(AmbisegError, match="is no HDF5 file, and stays"):
+        prepare(tmp_path / "source", place / "out.hdf5", Plan(), lambda _: None)
+    assert (place / "out.hdf5").lstat() == before
+    assert (tmp_path / "text").read_text() == "precious"
+
+
+def test_a_part_of_the_source_is_never_the_output(tmp_path):
+    names_in_a_table(tmp_path / "source", "someone")
+    names_in_hdf5(tmp_path / "source" / "mine.hdf5", "a")
+    with pytest.raises(AmbisegError, match="is part of what is read"):
+        prepare(tmp_path / "source", tmp_path / "source" / "mine.hdf5", Plan(), lambda _: None)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")

@@ -36,6 +36,7 @@ class FakeForm:
     name = "fake"
     image_type = "uint8"
     attributes: ClassVar = {"source": "made up"}
+    keeps_empty = False
 
     def __init__(self, cases, splits=None):
         self.cases, self.splits = cases, splits or {}
@@ -311,3 +312,49 @@ def test_more_reasons_than_a_file_lists_are_summed_up(convert, monkeypatch):
         "unreadable picture": 2,
         "other reasons": 2,
     }
+
+
+def test_uids_that_number_the_slices_of_each_split_do_not_break_the_division(tmp_path):
+    """PHiSeg's uids are a series' hash; other makers count rows, from 0 in each split."""
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        for name in ("train", "val", "test"):
+            file[f"{name}/images"] = np.random.default_rng(ord(name[0])).random((3, 8, 8)).astype("f4")
+            file[f"{name}/labels"] = np.ones((3, 8, 8, 2), "u1")
+            file[f"{name}/uids"] = np.arange(3)
+    report = prepare(tmp_path / "a.hdf5", tmp_path / "b.hdf5", Plan(), lambda _: None)
+    assert report.facts["split"]["rule"] == "source"
+    assert report.facts["split"]["slices"] == {"train": 3, "val": 3, "test": 3}
+    assert report.facts["patients"] == 9
+    assert "uid that is in two splits, taken for two patients" in report.facts["noted"]
+
+
+def test_a_division_that_was_not_kept_is_told(convert):
+    report, _ = convert([slice_of("a", "p"), slice_of("b", "q")], splits={"p": "val"})
+    assert report.facts["split"]["rule"] == "patient"
+    assert any("own division was not kept" in reason for reason in report.facts["noted"])
+
+
+def test_empty_slices_of_a_file_of_ours_stay(convert, tmp_path, monkeypatch):
+    _, out = convert([slice_of("a"), slice_of("b", found=0)], Plan(options=Options(keep_empty=True)))
+    monkeypatch.setattr(module, "open_form", open_form)
+    report = prepare(out, tmp_path / "again.hdf5", Plan(), lambda _: None)
+    assert report.facts["slices"] == 2
+
+
+def test_lidcs_licence_is_there_even_if_its_file_does_not_say_so(shared_data, tmp_path):
+    prepare(shared_data / "lidc_published.hdf5", tmp_path / "a.hdf5", Plan(), lambda _: None)
+    with open_dataset(tmp_path / "a.hdf5") as dataset:
+        assert "CC BY 3.0" in dataset.attributes["source"]
+
+
+def test_what_another_tool_wrote_at_length_is_not_passed_on(tmp_path):
+    phantoms(tmp_path / "a.hdf5", {"val": slice(0, 8)})
+    with h5py.File(tmp_path / "a.hdf5", "r+") as file:
+        for name in list(file.attrs):
+            del file.attrs[name]
+        file.attrs["essay"] = "x" * 100_000
+        file.attrs["note"] = "short"
+    prepare(tmp_path / "a.hdf5", tmp_path / "b.hdf5", Plan(), lambda _: None)
+    with open_dataset(tmp_path / "b.hdf5") as dataset:
+        assert "essay" not in dataset.attributes
+        assert dataset.attributes["note"] == "short"

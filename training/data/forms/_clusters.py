@@ -1,6 +1,6 @@
 """Which annotations of a scan mean the same nodule.
 
-LIDC's readers numbered their nodules each for themselves.  As in pylidc, annotations belong together when their
+LIDC's experts numbered their nodules each for themselves.  As in pylidc, annotations belong together when their
 outlines come close: single linkage of the smallest distance between points, at first up to the slice thickness.
 """
 
@@ -28,7 +28,7 @@ def group_annotations(annotations: Sequence[PositionArray], tolerance_mm: float,
     ----------
     annotations : each (P >= 1, 3) float64, (z, row, column) positions of its outlines in millimetres
     tolerance_mm : the first tolerance, usually the slice thickness
-    largest : number of readers
+    largest : number of experts
 
     Returns
     -------

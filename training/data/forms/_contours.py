@@ -1,6 +1,6 @@
-"""From the outlines that a reader drew on one slice to the mask they mean.
+"""From the outlines that an expert drew on one slice to the mask they mean.
 
-LIDC's readers marked the first pixels *outside* the nodule, so an outline is not part of what it encloses.  Counting
+LIDC's experts marked the first pixels *outside* the nodule, so an outline is not part of what it encloses.  Counting
 it in makes masks about 28 % larger.  Armato et al., Med Phys 38 (2011), doi:10.1118/1.3528204, Sec. II.C.
 """
 
@@ -42,7 +42,7 @@ def encloses_nothing(outline: Outline) -> bool:
 
 
 def nodule_mask(outlines: Iterable[Outline], shape: tuple[int, int]) -> BoolArray:
-    """What one reader's outlines of a nodule mean on one slice.
+    """What one expert's outlines of a nodule mean on one slice.
 
     The interiors of all inclusions together, less the interiors and edges of all exclusions.
 

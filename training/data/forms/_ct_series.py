@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from training.data.forms._dicom import number_of, numbers_of, read_dicom, stored_pixels, text_of
-from training.data.forms.interface import Tally
-from training.errors import DataFormatError
+from training.data.forms.interface import MAX_SIDE, Tally, UnusableError
 from training.records import ShortArray
 
-MAX_SIDE = 2048
 _MAX_RESCALE = 1e6
 
 SAME_Z_MM = 1e-3  # closer slices are one slice, stored twice
@@ -68,8 +66,8 @@ class CtSlice:
 
         Raises
         ------
-        DataFormatError
-            If the pixels cannot be read; the message is a reason that fits any slice.
+        UnusableError
+            If the pixels cannot be read.
         """
         dataset = read_dicom(self.path, pixels=True)
         grey = (
@@ -77,13 +75,13 @@ class CtSlice:
             and number_of(dataset, "SamplesPerPixel") == 1
         )
         if not grey or number_of(dataset, "NumberOfFrames") > 1:
-            raise DataFormatError("DICOM slice that is not one plain grey image (MONOCHROME2)")
+            raise UnusableError("DICOM slice that is not one plain grey image (MONOCHROME2)")
         slope, intercept = number_of(dataset, "RescaleSlope"), number_of(dataset, "RescaleIntercept")
         if not (0 < slope <= _MAX_RESCALE and abs(intercept) <= _MAX_RESCALE):
-            raise DataFormatError("DICOM slice whose RescaleSlope and RescaleIntercept give no Hounsfield units")
+            raise UnusableError("DICOM slice whose RescaleSlope and RescaleIntercept give no Hounsfield units")
         stored = stored_pixels(dataset)
         if stored.shape != self.shape or stored.dtype.kind not in "iu":
-            raise DataFormatError("DICOM slice whose pixels have another shape or type than it says")
+            raise UnusableError("DICOM slice whose pixels have another shape or type than it says")
         limits = np.iinfo(np.int16)
         units: ShortArray = np.rint(stored * slope + intercept).clip(limits.min, limits.max).astype(np.int16)
         return units
@@ -124,8 +122,8 @@ def read_series_header(path: Path) -> SeriesHeader:
 
     Raises
     ------
-    DataFormatError
-        If it is no DICOM file; the message is a reason that fits any file.
+    UnusableError
+        If it is no DICOM file.
     """
     dataset = read_dicom(path, _SERIES_TAGS)
     return SeriesHeader(*(text_of(dataset, tag) for tag in _SERIES_TAGS))
@@ -139,17 +137,17 @@ def read_series(series_uid: str, paths: Sequence[Path], tally: Tally) -> CtSerie
 
     Raises
     ------
-    DataFormatError
-        If no slice is left; the message is a reason that fits any series.
+    UnusableError
+        If no slice is left.
     """
     found = []
     for path in paths:
         try:
             found.append(_read_slice(path, series_uid))
-        except DataFormatError as error:
+        except UnusableError as error:
             tally.drop(str(error), path.name)
     if not found:
-        raise DataFormatError("series without a usable slice")
+        raise UnusableError("series without a usable slice")
     (grid, _), *_others = Counter((each.shape, each.spacing_mm) for each in found).most_common(1)
     usual: list[CtSlice] = []
     for each in found:
@@ -183,17 +181,17 @@ def _by_z(slices: Sequence[CtSlice]) -> list[list[CtSlice]]:
 def _read_slice(path: Path, series_uid: str) -> CtSlice:
     dataset = read_dicom(path, _SLICE_TAGS)
     if text_of(dataset, "SeriesInstanceUID") != series_uid:
-        raise DataFormatError("DICOM file of another series in a series' folder")
+        raise UnusableError("DICOM file of another series in a series' folder")
     position = numbers_of(dataset, "ImagePositionPatient", 3)
     orientation = numbers_of(dataset, "ImageOrientationPatient", 6)
     if not np.allclose(orientation, AXIAL, rtol=0, atol=_AXIAL_TOLERANCE):
-        raise DataFormatError("DICOM slice that is not axial, head first and face up (ImageOrientationPatient)")
+        raise UnusableError("DICOM slice that is not axial, head first and face up (ImageOrientationPatient)")
     row_mm, column_mm = numbers_of(dataset, "PixelSpacing", 2)
     if not (row_mm > 0 and column_mm > 0):
-        raise DataFormatError("DICOM slice whose PixelSpacing is not positive")
+        raise UnusableError("DICOM slice whose PixelSpacing is not positive")
     height, width = number_of(dataset, "Rows"), number_of(dataset, "Columns")
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-        raise DataFormatError(f"DICOM slice whose sides are not 1 to {MAX_SIDE} pixels")
+        raise UnusableError(f"DICOM slice whose sides are not 1 to {MAX_SIDE} pixels")
     order = number_of(dataset, "InstanceNumber")
     return CtSlice(
         path,

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import math
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from training.errors import ConfigError, DataFormatError
+from training.data.forms.interface import UnusableError
+from training.errors import ConfigError
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 MAX_BYTES = 64 * 2**20
@@ -39,15 +43,23 @@ def read_dicom(path: Path, tags: list[str] | None = None, *, pixels: bool = Fals
     from pydicom import dcmread
     from pydicom.filereader import read_file_meta_info
 
-    try:
+    with _reading("file that is no DICOM, or damaged"):
         if path.stat().st_size > MAX_BYTES:
-            raise DataFormatError(f"DICOM file of more than {MAX_BYTES // 2**20} MiB")
+            raise UnusableError(f"DICOM file of more than {MAX_BYTES // 2**20} MiB")
         # pydicom inflates a deflated file whole, however large that is, so it must not come to that.
         if read_file_meta_info(path).get("TransferSyntaxUID") == _DEFLATED:
-            raise DataFormatError("deflated DICOM file, which is not read; store it uncompressed")
+            raise UnusableError("deflated DICOM file, which is not read; store it uncompressed")
         return dcmread(path, stop_before_pixels=not pixels, specific_tags=tags)
+
+
+@contextmanager
+def _reading(reason: str) -> Iterator[None]:
+    """Whatever pydicom stumbles over inside has this reason; what it only warns about is of no use to a user."""
+    try:
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            yield
     except _damage() as error:
-        raise DataFormatError("file that is no DICOM, or damaged") from error
+        raise UnusableError(reason) from error
 
 
 def _damage() -> tuple[type[Exception], ...]:
@@ -60,10 +72,8 @@ def _damage() -> tuple[type[Exception], ...]:
 
 def _value(dataset: Any, tag: str) -> Any:
     """A tag's value, None where it is missing or empty."""
-    try:
+    with _reading(f"DICOM file with a damaged {tag}"):  # values are decoded only when they are asked for
         return dataset.get(tag)
-    except _damage() as error:  # values are decoded only when they are asked for
-        raise DataFormatError(f"DICOM file with a damaged {tag}") from error
 
 
 def text_of(dataset: Any, tag: str) -> str:
@@ -75,9 +85,9 @@ def numbers_of(dataset: Any, tag: str, count: int) -> tuple[float, ...]:
     try:
         numbers = tuple(float(number) for number in value)
     except (TypeError, ValueError) as error:
-        raise DataFormatError(f"DICOM slice without {tag}") from error
+        raise UnusableError(f"DICOM slice without {tag}") from error
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise DataFormatError(f"DICOM slice whose {tag} is not {count} numbers")
+        raise UnusableError(f"DICOM slice whose {tag} is not {count} numbers")
     return numbers
 
 
@@ -95,11 +105,9 @@ def stored_pixels(dataset: Any) -> NDArray[Any]:
 
     Raises
     ------
-    DataFormatError
+    UnusableError
         If they cannot be decoded: damage, or a compression that needs another package.
     """
-    try:
+    with _reading("DICOM slice whose pixels cannot be decoded"):
         pixels: NDArray[Any] = dataset.pixel_array
-    except _damage() as error:
-        raise DataFormatError("DICOM slice whose pixels cannot be decoded") from error
     return pixels

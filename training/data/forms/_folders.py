@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.data.forms.interface import Tally
 from training.errors import DataFormatError
 
 _DEBRIS = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"})
@@ -33,12 +34,10 @@ class Listing:
     Parameters
     ----------
     folders, files : path by name
-    refused : (reason, path) of what must not be opened
     """
 
     folders: Mapping[str, Path]
     files: Mapping[str, Path]
-    refused: tuple[tuple[str, str], ...]
 
 
 def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
@@ -47,13 +46,14 @@ def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
     return tuple((int(part) if index % 2 else 0, part) for index, part in enumerate(parts)), name
 
 
-def look_into(folder: Path, root: Path) -> Listing:
+def look_into(folder: Path, root: Path, tally: Tally) -> Listing:
     """List a folder.
 
     Parameters
     ----------
     folder : the folder
     root : the source that it belongs to, which links may not leave
+    tally : gets what must not be opened
 
     Raises
     ------
@@ -62,7 +62,6 @@ def look_into(folder: Path, root: Path) -> Listing:
     """
     folders: dict[str, Path] = {}
     files: dict[str, Path] = {}
-    refused = []
     try:
         with os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda entry: natural(entry.name)):
@@ -70,12 +69,12 @@ def look_into(folder: Path, root: Path) -> Listing:
                     continue
                 path = folder / entry.name
                 if reason := _why_refused(entry, root):
-                    refused.append((reason, repr(str(path))))
+                    tally.drop(reason, repr(str(path)))
                 else:
                     (folders if _is_folder(entry) else files)[entry.name] = path
     except OSError as error:
         raise DataFormatError(f"{folder}: cannot be listed ({error.strerror}); make it readable") from error
-    return Listing(folders, files, tuple(refused))
+    return Listing(folders, files)
 
 
 def peek(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -106,6 +105,36 @@ def inner_folder(path: Path, fits: Callable[[Path], bool]) -> Path | None:
     return only if only is not None and not only.is_symlink() and fits(only) else None
 
 
+def split_name(folder: str) -> str | None:
+    """The split that a folder's name means, None if it means none."""
+    return _SPLITS.get(folder.lower())
+
+
+def holds_splits(path: Path) -> bool:
+    """Whether a folder in it is called as a split."""
+    return any(split_name(folder.name) for folder in peek(path)[0])
+
+
+def split_folders(path: Path, is_split: Callable[[Path], bool], tally: Tally) -> list[Path]:
+    """The folders of the splits, or ``path`` itself if it is one of them; empty if there is none.
+
+    Parameters
+    ----------
+    path : the source
+    is_split : whether a folder has in it what a split of the form has
+    tally : gets what must not be opened
+
+    Raises
+    ------
+    DataFormatError
+        If a folder cannot be listed.
+    """
+    root = inner_folder(path, holds_splits)
+    if root is None:
+        return [path] if is_split(path) else []
+    return [folder for name, folder in look_into(root, path, tally).folders.items() if split_name(name)]
+
+
 def _is_debris(name: str) -> bool:
     return name.startswith(".") or name.lower() in _DEBRIS
 
@@ -124,8 +153,3 @@ def _why_refused(entry: os.DirEntry[str], root: Path) -> str | None:
     if not Path(target).is_relative_to(os.path.realpath(root)):
         return "link leads out of the source folder"
     return None if os.path.exists(target) else "link leads nowhere"  # noqa: PTH110
-
-
-def split_name(folder: str) -> str | None:
-    """The split that a folder's name means, None if it means none."""
-    return _SPLITS.get(folder.lower())

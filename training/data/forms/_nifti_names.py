@@ -1,4 +1,4 @@
-"""Which NIfTI file is an image, which an expert's mask, and of which case: told from the names alone."""
+"""Which NIfTI file is an image, which an expert's mask, and of which scan: told from the names alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.data.forms._folders import look_into, natural
+from training.data.forms.interface import Tally
 
 _SUFFIX = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z0-9]+")
@@ -18,8 +19,8 @@ _SEPARATORS = "_-. "
 
 
 @dataclass(frozen=True)
-class CaseFiles:
-    """The files of one case; ``masks`` by the experts' names, in natural order."""
+class ScanFiles:
+    """The files of one scan; ``masks`` by the experts' names, in natural order."""
 
     name: str
     image: Path
@@ -35,75 +36,72 @@ def is_mask(path: Path) -> bool:
     return any(map(_MASK.fullmatch, _WORD.findall(_stem(path))))
 
 
-def find_cases(root: Path) -> tuple[list[CaseFiles], list[tuple[str, str]]]:
-    """Every case below a folder, and what was passed over, as (reason, what).
+def find_scans(root: Path, tally: Tally) -> list[ScanFiles]:
+    """Every scan below a folder; what is passed over goes to the tally.
 
-    A folder below ``root`` is a case.  Files in ``root`` itself are ``<case>_<image word>`` and ``<case>_<expert>``;
-    if only one of them is an image, all of them are its case.
+    A folder below ``root`` is a scan.  Files in ``root`` itself are ``<scan>_<image word>`` and ``<scan>_<expert>``;
+    if only one of them is an image, all of them are of one scan.
 
     Raises
     ------
     DataFormatError
         If a folder cannot be listed.
     """
-    listing = look_into(root, root)
-    dropped = list(listing.refused)
-    cases = _flat_cases(root, list(filter(is_volume, listing.files.values())), dropped)
+    listing = look_into(root, root, tally)
+    scans = _flat_scans(root, list(filter(is_volume, listing.files.values())), tally)
     for name, folder in listing.folders.items():
-        inside = look_into(folder, root)
-        dropped.extend(inside.refused)
-        files = list(filter(is_volume, inside.files.values()))
+        files = list(filter(is_volume, look_into(folder, root, tally).files.values()))
         images = [file for file in files if not is_mask(file)]
         if len(images) > 1:
             images = [file for file in images if _image_word(_stem(file)) is not None]
         if files and len(images) != 1:
-            dropped.append(("case needs exactly one image file", name))
+            tally.drop("scan needs exactly one image file", name)
         elif files:
-            cases.append(_case(name, images[0], list(filter(is_mask, files))))
-    return _with_same_experts(cases, dropped), dropped
+            scans.append(_scan(name, images[0], list(filter(is_mask, files))))
+    return _with_same_experts(scans, tally)
 
 
-def _flat_cases(root: Path, files: Sequence[Path], dropped: list[tuple[str, str]]) -> list[CaseFiles]:
+def _flat_scans(root: Path, files: Sequence[Path], tally: Tally) -> list[ScanFiles]:
     images = [file for file in files if not is_mask(file)]
     masks = list(filter(is_mask, files))
     if len(images) == 1:
-        return [_case(_case_name(images[0]) or root.resolve().name, images[0], masks)]
-    names = Counter(map(_case_name, images))
-    of_case: dict[str, list[Path]] = {}
+        return [_scan(_scan_name(images[0]) or root.resolve().name, images[0], masks)]
+    names = Counter(map(_scan_name, images))
+    of_scan: dict[str, list[Path]] = {}
     for mask in masks:
         fitting = [name for name in names if name and _after(_stem(mask), name)]
         if fitting:
-            of_case.setdefault(max(fitting, key=len), []).append(mask)
+            of_scan.setdefault(max(fitting, key=len), []).append(mask)
         else:
-            dropped.append(("mask without an image", repr(str(mask))))
-    cases = []
+            tally.drop("mask without an image", repr(str(mask)))
+    scans = []
     for image in images:
-        name = _case_name(image)
+        name = _scan_name(image)
         if not name or names[name] > 1:
-            dropped.append(("case needs exactly one image file", repr(str(image))))
+            tally.drop("scan needs exactly one image file", repr(str(image)))
         else:
-            cases.append(_case(name, image, of_case.get(name, [])))
-    return cases
+            scans.append(_scan(name, image, of_scan.get(name, [])))
+    return scans
 
 
-def _case(name: str, image: Path, masks: Sequence[Path]) -> CaseFiles:
+def _scan(name: str, image: Path, masks: Sequence[Path]) -> ScanFiles:
     experts = {_after(_stem(mask), name) or _stem(mask): mask for mask in masks}
-    return CaseFiles(name, image, {expert: experts[expert] for expert in sorted(experts, key=natural)})
+    return ScanFiles(name, image, {expert: experts[expert] for expert in sorted(experts, key=natural)})
 
 
-def _with_same_experts(cases: Sequence[CaseFiles], dropped: list[tuple[str, str]]) -> list[CaseFiles]:
-    """Only the cases with as many experts as most cases have; the others are dropped with what they lack."""
-    counts = Counter(tuple(case.masks) for case in cases if case.masks)
+def _with_same_experts(scans: Sequence[ScanFiles], tally: Tally) -> list[ScanFiles]:
+    """Only the scans with as many experts as most scans have; the others are dropped with what they lack."""
+    counts = Counter(tuple(scan.masks) for scan in scans if scan.masks)
     common = max(counts, key=lambda experts: (counts[experts], len(experts)), default=())
     kept = []
-    for case in cases:
-        missing = next((expert for expert in common if expert not in case.masks), None)
-        if len(case.masks) == len(common):
-            kept.append(case)
+    for scan in scans:
+        missing = next((expert for expert in common if expert not in scan.masks), None)
+        if len(scan.masks) == len(common):
+            kept.append(scan)
         elif missing is not None:
-            dropped.append((f"{missing} is missing", case.name))
+            tally.drop(f"{missing} is missing", scan.name)
         else:
-            dropped.append(("case has more masks than most", case.name))
+            tally.drop("scan has more masks than most", scan.name)
     return kept
 
 
@@ -117,14 +115,14 @@ def _image_word(stem: str) -> re.Match[str] | None:
     return words[-1] if words else None
 
 
-def _case_name(image: Path) -> str:
+def _scan_name(image: Path) -> str:
     """What stands before the word for the image, all of the name if there is no such word."""
     stem = _stem(image)
     word = _image_word(stem)
     return stem if word is None else stem[: word.start()].rstrip(_SEPARATORS)
 
 
-def _after(stem: str, case: str) -> str:
-    """What follows the case's name in a file's, empty if it does not begin with it."""
-    rest = stem.removeprefix(case)
+def _after(stem: str, scan: str) -> str:
+    """What follows the scan's name in a file's, empty if it does not begin with it."""
+    rest = stem.removeprefix(scan)
     return rest.strip(_SEPARATORS) if rest != stem and rest[:1] in tuple(_SEPARATORS) else ""

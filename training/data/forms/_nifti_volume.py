@@ -19,17 +19,13 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.forms._pictures import MAX_SIDE
+from training.data.forms.interface import MAX_SIDE, UnusableError
 from training.errors import ConfigError
 
 MAX_BYTES = 2 * 2**30  # of voxels as stored
 _MAX_RATIO = 1040  # deflate cannot pass 1032:1
 _MAX_OFFSET = 16 * 2**20  # of the voxels behind the header: room for extensions
 _TOLERANCE = 1e-3  # of affines, in millimetres
-
-
-class UnusableVolumeError(Exception):
-    """A volume that cannot be taken; the message is a short reason that names no file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +81,7 @@ class Volume:
 
         Raises
         ------
-        UnusableVolumeError
+        UnusableError
             If the file is damaged.
         """
         with _opened(self.path) as stream:
@@ -93,7 +89,7 @@ class Volume:
             size = self.dtype.itemsize * math.prod(self.shape)
             content = stream.read(size)
             if len(content) != size:
-                raise UnusableVolumeError("is damaged or cut short")
+                raise UnusableError("is damaged or cut short")
             if isinstance(stream, gzip.GzipFile):
                 _finish(stream)  # gzip's checksum is compared at the end
         stored = np.frombuffer(content, self.dtype).reshape(self.shape, order="F")
@@ -116,7 +112,7 @@ def read_header(path: Path) -> Volume:
 
     Raises
     ------
-    UnusableVolumeError
+    UnusableError
         If it is no NIfTI volume of real numbers, damaged, or declares more than it can hold.
     ConfigError
         If nibabel is not installed.
@@ -126,7 +122,7 @@ def read_header(path: Path) -> Volume:
         start = stream.read(nibabel.Nifti2Header.sizeof_hdr)
     kind = next((k for k in (nibabel.Nifti1Header, nibabel.Nifti2Header) if k.may_contain_header(start)), None)
     if kind is None or len(start) < kind.sizeof_hdr:
-        raise UnusableVolumeError("is no NIfTI file")
+        raise UnusableError("is no NIfTI file")
     try:
         header = kind(start[: kind.sizeof_hdr], check=False)
         shape, dtype = tuple(int(side) for side in header.get_data_shape()), header.get_data_dtype()
@@ -136,9 +132,9 @@ def read_header(path: Path) -> Volume:
         oriented = bool(header["sform_code"] > 0 or header["qform_code"] > 0)
         in_one_file = header["magic"].item()[:2] == b"n+"
     except Exception as error:  # nibabel raises its own and NumPy's errors on senseless values
-        raise UnusableVolumeError("has a header that makes no sense") from error
+        raise UnusableError("has a header that makes no sense") from error
     if not in_one_file:
-        raise UnusableVolumeError("has its voxels in another file; save it as one .nii")
+        raise UnusableError("has its voxels in another file; save it as one .nii")
     shape = shape[:3] + tuple(side for side in shape[3:] if side != 1)
     _check(path, shape, dtype, offset, affine)
     return Volume(
@@ -155,20 +151,18 @@ def read_header(path: Path) -> Volume:
 
 def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int, affine: NDArray[np.float64]) -> None:
     if len(shape) != 3:
-        raise UnusableVolumeError(f"has {len(shape)} dimensions, not 3")
+        raise UnusableError(f"has {len(shape)} dimensions, not 3")
     if not all(1 <= side <= MAX_SIDE for side in shape):
-        raise UnusableVolumeError(f"has a side that is not 1 to {MAX_SIDE} voxels")
+        raise UnusableError(f"has a side that is not 1 to {MAX_SIDE} voxels")
     if dtype.kind not in "uif" or dtype.itemsize > 8:
-        raise UnusableVolumeError(f"holds {dtype}, not real numbers of up to 64 bits")
+        raise UnusableError(f"holds {dtype}, not real numbers of up to 64 bits")
     declared, stored = math.prod(shape) * dtype.itemsize, path.stat().st_size
     if declared > MAX_BYTES or not 0 <= offset <= _MAX_OFFSET:
-        raise UnusableVolumeError(
-            f"declares more than {MAX_BYTES // 2**30} GiB of voxels or a senseless place for them"
-        )
+        raise UnusableError(f"declares more than {MAX_BYTES // 2**30} GiB of voxels or a senseless place for them")
     if declared + offset > stored * (_MAX_RATIO if _is_gzip(path) else 1):
-        raise UnusableVolumeError("is damaged or cut short")
+        raise UnusableError("is damaged or cut short")
     if not np.isfinite(affine).all() or not abs(np.linalg.det(affine[:3, :3])) > 1e-12:
-        raise UnusableVolumeError("has an affine that cannot be inverted")
+        raise UnusableError("has an affine that cannot be inverted")
 
 
 def _nibabel() -> ModuleType:
@@ -190,7 +184,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         with gzip.open(path, "rb") if _is_gzip(path) else path.open("rb") as stream:
             yield cast("BinaryIO", stream)
     except (OSError, EOFError, zlib.error) as error:
-        raise UnusableVolumeError("is damaged or cut short") from error
+        raise UnusableError("is damaged or cut short") from error
 
 
 def _skip(stream: BinaryIO, offset: int) -> None:
@@ -200,4 +194,4 @@ def _skip(stream: BinaryIO, offset: int) -> None:
 
 def _finish(stream: BinaryIO) -> None:
     if stream.read(1):
-        raise UnusableVolumeError("holds more than its header declares")
+        raise UnusableError("holds more than its header declares")

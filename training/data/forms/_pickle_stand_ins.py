@@ -15,7 +15,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_SIDE = 4096
+from training.data.forms.interface import MAX_SIDE
+
 MAX_VALUES = 16  # in a pydicom list
 MAX_NUMBER = 1e16  # DICOM's have up to 16 characters
 

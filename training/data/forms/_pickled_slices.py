@@ -12,14 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.dataset import Attribute, ImageType
+from training.data.forms._masks import drawn_mask
 from training.data.forms._pickle_stream import entries, survey
-from training.data.forms.interface import Form, Found, Options, Tally, Unit
-from training.data.lidc import LICENCE, is_patient
+from training.data.forms.interface import Form, Found, Options, Tally, Unit, UnusableError
+from training.data.lidc import LICENCE, is_patient, patient_of_study, study_of_key
 from training.records import AnnotatedSlice, BoolArray, FloatArray
-
-
-class UnusableError(Exception):
-    """Why a slice is dropped, in words that fit any slice."""
 
 
 class PickledSlices(Form):
@@ -42,8 +39,9 @@ class PickledSlices(Form):
         self._units = [self.unit(key, series) for key, series in named]
         self.image_type: ImageType = self.stored_as
         is_lidc = any(is_patient(unit.patient) for unit in self._units)
-        lidc: Mapping[str, Attribute] = {"source": LICENCE, **self.published} if is_lidc else {}
-        self.attributes: Mapping[str, Attribute] = MappingProxyType({"layout": self.name, **lidc})
+        self.attributes: Mapping[str, Attribute] = MappingProxyType(
+            {"source": LICENCE, **self.published} if is_lidc else {}
+        )
 
     @abstractmethod
     def unit(self, key: str, series: str | None) -> Unit:
@@ -84,26 +82,29 @@ class PickledSlices(Form):
         return self.image(stored)
 
 
+def unit_of(*names: str) -> Unit:
+    """LIDC's patient and study if a name begins with one; else what the first name begins with stands for both."""
+    studies = [study for name in names if (study := study_of_key(name))]
+    study = studies[0] if studies else names[0].split("_")[0]
+    return Unit(patient_of_study(study) or f"study-{study}", study)
+
+
 def _expert_masks(labels: object, shape: tuple[int, ...], n_experts: int | None, tally: Tally, key: str) -> BoolArray:
     """(K, H, W) bool from K arrays of any number type, with values 0 and 1, or 0 and 255."""
     if not isinstance(labels, list | tuple) or not all(isinstance(label, np.ndarray) for label in labels):
         raise UnusableError("no list of masks")
     if len(labels) != (n_experts or len(labels) or 1):
         raise UnusableError("another number of experts than the first slice" if labels else "no list of masks")
-    masks, notes = [], set()
+    masks, notes = [], set[str]()
     for label in labels:
         if label.shape != shape:
             raise UnusableError("a mask has another size than the image")
-        drawn = label != 0
-        values = label[drawn]  # not-a-number is here too, and equals nothing
-        white = values[0] if values.size else 1
-        if white not in (1, 255) or not (values == white).all():
-            raise UnusableError("a mask has other values than 0 and 1, or 0 and 255")
-        if white == 255:
-            notes.add("labels stored as 0 and 255")
-        if label.dtype.kind == "f":
-            notes.add("labels stored as float")
-        masks.append(drawn)
+        try:
+            mask, about = drawn_mask(label)
+        except UnusableError as error:
+            raise UnusableError(f"a mask {error}") from error
+        masks.append(mask)
+        notes.update(about)
     for note in sorted(notes):
         tally.note(note, key)
     return np.stack(masks)

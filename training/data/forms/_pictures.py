@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.data.forms._masks import drawn_mask
+from training.data.forms.interface import MAX_SIDE, UnusableError
 from training.records import BoolArray
 
-MAX_SIDE = 4096  # pixels
 MAX_FILE_BYTES = 256 * 2**20  # a 4096 x 4096 picture of four 32-bit channels
 MAX_NPY_HEADER = 1000  # bytes; two dimensions take 118
 _SMALL_BYTES = 512  # of a PNG, which then cannot hold more than four million pixels
@@ -49,10 +50,6 @@ _DAMAGED = "is damaged or cut short"
 _TOO_LARGE = f"is larger than {MAX_SIDE} x {MAX_SIDE} pixels"
 
 
-class UnusablePictureError(Exception):
-    """A picture that cannot be taken; the message is a short reason that names no file."""
-
-
 def read_image(path: str | Path) -> NDArray[Any]:
     """A grey picture as it is stored.
 
@@ -62,19 +59,19 @@ def read_image(path: str | Path) -> NDArray[Any]:
 
     Raises
     ------
-    UnusablePictureError
+    UnusableError
         With the reason, which fits after the words "the image".
     """
     array, _ = _grey(_content(path))
     if array.dtype == np.bool_:
-        raise UnusablePictureError("is black and white, not grey")
+        raise UnusableError("is black and white, not grey")
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
-            raise UnusablePictureError("holds NaN or infinite values")
+            raise UnusableError("holds NaN or infinite values")
         with np.errstate(over="ignore"):
             values = array.astype(np.float32, copy=False)
         if not np.isfinite(values).all():
-            raise UnusablePictureError("holds values too large for float32")
+            raise UnusableError("holds values too large for float32")
         return values
     if array.dtype in _INTEGERS:
         return array
@@ -82,7 +79,7 @@ def read_image(path: str | Path) -> NDArray[Any]:
     for narrow in _INTEGERS[1:]:  # not uint8, which would depend on the values of this one picture
         if np.iinfo(narrow).min <= low and high <= np.iinfo(narrow).max:
             return array.astype(narrow)
-    raise UnusablePictureError("holds integers that need more than 16 bits")
+    raise UnusableError("holds integers that need more than 16 bits")
 
 
 def read_mask(path: str | Path) -> tuple[BoolArray, bool]:
@@ -94,7 +91,7 @@ def read_mask(path: str | Path) -> tuple[BoolArray, bool]:
 
     Raises
     ------
-    UnusablePictureError
+    UnusableError
         Unless all values are 0 and 1, or 0 and 255, or it is a JPEG; the reason fits after the words "a mask".
     """
     content = _content(path)
@@ -115,15 +112,13 @@ def is_eight_bit(path: str | Path) -> bool:
                 return _npy_header(stream)[2] == np.uint8
             with _opened(stream, kind) as picture:
                 return picture.mode in ("L", *_CHANNELS)
-    except (OSError, UnusablePictureError):
+    except (OSError, UnusableError):
         return False
 
 
 def _mask(content: bytes) -> tuple[BoolArray, bool]:
     array, kind = _grey(content)
-    mask, top = array > JPEG_THRESHOLD if kind == "JPEG" else array != 0, array.max()
-    if kind != "JPEG" and (top not in (0, 1, 255) or not np.array_equal(mask, (array == top) & bool(top))):
-        raise UnusablePictureError("has values other than 0 and 1, or 0 and 255")
+    mask = array > JPEG_THRESHOLD if kind == "JPEG" else drawn_mask(array)[0]
     mask.flags.writeable = False
     return mask, kind == "JPEG"
 
@@ -143,7 +138,7 @@ def _grey(content: bytes) -> tuple[NDArray[Any], str]:
         if picture.mode in _CHANNELS:
             return _equal_channels(np.asarray(picture), _CHANNELS[picture.mode]), kind
         if picture.mode not in ("1", "L", "F", "I") and not picture.mode.startswith("I;16"):
-            raise UnusablePictureError(f"is of the colour type {picture.mode}, not grey")
+            raise UnusableError(f"is of the colour type {picture.mode}, not grey")
         array = np.asarray(picture)
     return array.astype(array.dtype.newbyteorder("="), copy=False), kind
 
@@ -152,17 +147,17 @@ def _content(path: str | Path) -> bytes:
     try:
         with Path(path).open("rb", buffering=0) as stream:
             if os.fstat(stream.fileno()).st_size > MAX_FILE_BYTES:
-                raise UnusablePictureError(f"is a file of more than {MAX_FILE_BYTES // 2**20} MiB")
+                raise UnusableError(f"is a file of more than {MAX_FILE_BYTES // 2**20} MiB")
             return stream.read()
     except OSError as error:
-        raise UnusablePictureError(f"cannot be opened ({error.strerror})") from error
+        raise UnusableError(f"cannot be opened ({error.strerror})") from error
 
 
 def _kind(start: bytes) -> str:
     for magic, kind in _KINDS:
         if start.startswith(magic):
             return kind
-    raise UnusablePictureError("is no PNG, JPEG, TIFF or NPY")
+    raise UnusableError("is no PNG, JPEG, TIFF or NPY")
 
 
 def _check_png(content: bytes) -> None:
@@ -171,32 +166,32 @@ def _check_png(content: bytes) -> None:
     position, last = len(_PNG), b""
     while position < end and last != b"IEND":
         if position + 12 > end:
-            raise UnusablePictureError(_DAMAGED)
+            raise UnusableError(_DAMAGED)
         size, last = struct.unpack_from(">I4s", content, position)
         stop = position + 8 + size
         if stop + 4 > end or zlib.crc32(view[position + 4 : stop]) != struct.unpack_from(">I", content, stop)[0]:
-            raise UnusablePictureError(_DAMAGED)
+            raise UnusableError(_DAMAGED)
         if position == len(_PNG):
             if last != b"IHDR" or size != 13:
-                raise UnusablePictureError(_DAMAGED)
+                raise UnusableError(_DAMAGED)
             _check_size(*struct.unpack_from(">II", content, position + 8))
         if last == b"acTL":
             _check_frames(2)
         position = stop + 4
     if last != b"IEND":
-        raise UnusablePictureError(_DAMAGED)
+        raise UnusableError(_DAMAGED)
 
 
 def _check_size(width: int, height: int) -> None:
     if max(width, height) > MAX_SIDE:
-        raise UnusablePictureError(_TOO_LARGE)
+        raise UnusableError(_TOO_LARGE)
     if min(width, height) < 1:
-        raise UnusablePictureError("has no pixels")
+        raise UnusableError("has no pixels")
 
 
 def _check_frames(count: int) -> None:
     if count > 1:
-        raise UnusablePictureError("has more than one frame")
+        raise UnusableError("has more than one frame")
 
 
 @contextlib.contextmanager
@@ -212,19 +207,19 @@ def _opened(stream: BinaryIO, kind: str) -> Iterator[Image.Image]:
             _check_size(*picture.size)
             _check_frames(getattr(picture, "n_frames", 1))
             yield picture
-    except UnusablePictureError:
+    except UnusableError:
         raise
     except Exception as error:  # Pillow's decoders raise almost anything on damaged content
-        raise UnusablePictureError(_DAMAGED) from error
+        raise UnusableError(_DAMAGED) from error
 
 
 def _equal_channels(array: NDArray[Any], n_colours: int) -> NDArray[Any]:
     """The one channel of grey in colour: (H, W, n_colours), or one more for alpha."""
     if array.shape[-1] > n_colours and (array[..., -1] != 255).any():
-        raise UnusablePictureError("is partly transparent")
+        raise UnusableError("is partly transparent")
     grey = np.ascontiguousarray(array[..., 0])
     if any((array[..., channel] != grey).any() for channel in range(1, n_colours)):
-        raise UnusablePictureError("is in colour, not grey")
+        raise UnusableError("is in colour, not grey")
     return grey
 
 
@@ -236,21 +231,21 @@ def _npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]
         if version == (2, 0):
             return np.lib.format.read_array_header_2_0(stream, MAX_NPY_HEADER)
     except Exception as error:  # the header is parsed as Python, with all the errors of its parser
-        raise UnusablePictureError(_DAMAGED) from error
-    raise UnusablePictureError(f"is NPY of version {version[0]}.{version[1]}, not 1.0 or 2.0")
+        raise UnusableError(_DAMAGED) from error
+    raise UnusableError(f"is NPY of version {version[0]}.{version[1]}, not 1.0 or 2.0")
 
 
 def _npy(content: bytes) -> NDArray[Any]:
     stream = io.BytesIO(content)
     shape, fortran, dtype = _npy_header(stream)
     if len(shape) != 2:
-        raise UnusablePictureError(f"has {len(shape)} dimensions, not 2")
+        raise UnusableError(f"has {len(shape)} dimensions, not 2")
     if dtype.kind not in "buif" or dtype.itemsize > 8:
-        raise UnusablePictureError(f"is of the type {dtype.str!r}, not a number of up to 64 bits")
+        raise UnusableError(f"is of the type {dtype.str!r}, not a number of up to 64 bits")
     height, width = shape
     _check_size(width, height)
     # The size is what is in the file, not what the header declares, so nothing is allocated for a lie.
     if len(content) - stream.tell() != height * width * dtype.itemsize:
-        raise UnusablePictureError(_DAMAGED)
+        raise UnusableError(_DAMAGED)
     array = np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
     return np.ascontiguousarray(array, dtype.newbyteorder("="))

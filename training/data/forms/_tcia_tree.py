@@ -9,7 +9,7 @@ from pathlib import Path
 from training.data.forms._ct_series import SeriesHeader, read_series_header
 from training.data.forms._folders import Listing, look_into
 from training.data.forms._tcia_xml import Readings, read_readings
-from training.data.forms.interface import Tally, Unit
+from training.data.forms.interface import Tally, Unit, UnusableError
 from training.data.lidc import patient_of_study
 from training.errors import DataFormatError
 
@@ -21,7 +21,7 @@ MAX_KEY = 64 + 7  # DICOM allows a PatientID 64 characters
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedSeries:
-    """A CT series on which readers outlined nodules.
+    """A CT series on which experts outlined nodules.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class _Contents:
     def add_readings(self, path: Path) -> None:
         try:
             readings = read_readings(path, self.tally)
-        except DataFormatError as error:
+        except UnusableError as error:
             self.tally.drop(str(error), self.inside(path))
             return
         if readings.series_uid in self.readings:
@@ -75,7 +75,7 @@ class _Contents:
         """
         try:
             first, last = (read_series_header(path) for path in (paths[0], paths[-1]))
-        except DataFormatError:
+        except UnusableError:
             pass  # the loop below says which file and why
         else:
             if first.series_uid == last.series_uid:
@@ -84,7 +84,7 @@ class _Contents:
         for path in paths:
             try:
                 header = read_series_header(path)
-            except DataFormatError as error:
+            except UnusableError as error:
                 self.tally.drop(str(error), self.inside(path))
             else:
                 groups.setdefault(header.series_uid, (header, []))[1].append(path)
@@ -110,12 +110,10 @@ def find_annotated_series(root: Path, tally: Tally) -> list[AnnotatedSeries]:
     """
     contents = _Contents(root, tally)
     n_names = 0
-    for listing in _listings(root):
+    for listing in _listings(root, tally):
         n_names += len(listing.files) + len(listing.folders)
         if n_names > MAX_NAMES:
             raise DataFormatError(f"{root}: more than {MAX_NAMES:,} files; point to the folder of LIDC-IDRI alone")
-        for reason, what in listing.refused:
-            tally.drop(reason, what)
         for path in listing.files.values():
             if path.suffix.lower() == ".xml":
                 contents.add_readings(path)
@@ -132,7 +130,7 @@ def holds_dicom_and_xml(root: Path) -> bool:
     """Whether there are both kinds of files among the first names; never raises."""
     wanted, n_names = {".dcm", ".xml"}, 0
     try:
-        for listing in _listings(root):
+        for listing in _listings(root, Tally()):
             wanted -= {path.suffix.lower() for path in listing.files.values()}
             n_names += len(listing.files) + len(listing.folders)
             if not wanted or n_names > PEEKED_NAMES:
@@ -152,7 +150,7 @@ def _matched(contents: _Contents) -> Iterator[AnnotatedSeries]:
         elif series_uid not in contents.readings:
             contents.tally.drop("CT series without an XML file", where)
         elif not (readings := contents.readings[series_uid][0]).annotations:
-            contents.tally.drop("CT series on which no reader outlined a nodule", where)
+            contents.tally.drop("CT series on which no expert outlined a nodule", where)
         elif patient is None:
             contents.tally.drop("CT series without a PatientID", where)
         elif not (key := f"{patient}_{series_uid.rpartition('.')[2][-6:]}").isprintable() or len(key) > MAX_KEY:
@@ -161,12 +159,12 @@ def _matched(contents: _Contents) -> Iterator[AnnotatedSeries]:
             yield AnnotatedSeries(Unit(patient, study), key, paths, readings)
 
 
-def _listings(root: Path) -> Iterator[Listing]:
+def _listings(root: Path, tally: Tally) -> Iterator[Listing]:
     """Every folder from the root down, without following links to folders."""
     ahead = [(root, 0)]
     while ahead:
         folder, depth = ahead.pop()
-        listing = look_into(folder, root)
+        listing = look_into(folder, root, tally)
         yield listing
         if depth < MAX_DEPTH:
             ahead += [(path, depth + 1) for path in reversed([*listing.folders.values()]) if not path.is_symlink()]

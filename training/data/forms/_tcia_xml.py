@@ -1,4 +1,4 @@
-"""What LIDC's readers drew, from the XML file that comes with a CT series."""
+"""What LIDC's experts drew, from the XML file that comes with a CT series."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from xml.parsers import expat
 import numpy as np
 
 from training.data.forms._contours import Outline
-from training.data.forms.interface import LIDC_EXPERTS, Tally
-from training.errors import DataFormatError
+from training.data.forms.interface import LIDC_EXPERTS, Tally, UnusableError
 
 ROOT = "LidcReadMessage"
 
@@ -45,20 +44,20 @@ class PlacedOutline:
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """One nodule as one reader drew it, over all of its slices; ``reader`` is the number of the reading session."""
+    """One nodule as one expert drew it, over all of its slices; ``expert`` is the number of the reading session."""
 
-    reader: int
+    expert: int
     outlines: tuple[PlacedOutline, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """All that the readers of one series drew.
+    """All that the experts of one series drew.
 
     Parameters
     ----------
     series_uid : SeriesInstanceUID
-    annotations : of all readers; those who saw no nodule have none
+    annotations : of all experts; those who saw no nodule have none
     """
 
     series_uid: str
@@ -73,42 +72,42 @@ def read_readings(path: Path, tally: Tally) -> Readings:
 
     Raises
     ------
-    DataFormatError
-        If the file as a whole cannot be used; the message is a reason that fits any file.
+    UnusableError
+        If the file as a whole cannot be used.
     """
     root = _parse(_content(path))
     if root.tag != ROOT:
-        raise DataFormatError(f"XML file that is no {ROOT} (of an X-ray, perhaps)")
+        raise UnusableError(f"XML file that is no {ROOT} (of an X-ray, perhaps)")
     series_uid = _text(root, "ResponseHeader/SeriesInstanceUid")
     if not series_uid:
-        raise DataFormatError("XML file without a SeriesInstanceUid")
+        raise UnusableError("XML file without a SeriesInstanceUid")
     sessions = root.findall("readingSession")
     if len(sessions) > LIDC_EXPERTS:
         tally.drop(f"reading session after the first {LIDC_EXPERTS}", path.name, len(sessions) - LIDC_EXPERTS)
     found: list[Annotation] = []
-    for reader, session in enumerate(sessions[:LIDC_EXPERTS]):
+    for expert, session in enumerate(sessions[:LIDC_EXPERTS]):
         for _ in session.findall("nonNodule"):
-            tally.drop("structure that a reader marked as no nodule", path.name)
-        found += _annotations(session, reader, path.name, tally)
+            tally.drop("structure that an expert marked as no nodule", path.name)
+        found += _annotations(session, expert, path.name, tally)
     if len(found) > MAX_ANNOTATIONS:
-        raise DataFormatError(f"XML file with more than {MAX_ANNOTATIONS} nodules")
+        raise UnusableError(f"XML file with more than {MAX_ANNOTATIONS} nodules")
     return Readings(series_uid, tuple(found))
 
 
-def _annotations(session: Element, reader: int, name: str, tally: Tally) -> Iterator[Annotation]:
+def _annotations(session: Element, expert: int, name: str, tally: Tally) -> Iterator[Annotation]:
     for nodule in session.findall("unblindedReadNodule"):
         rois = nodule.findall("roi")
         if rois and all(len(roi.findall("edgeMap")) == 1 for roi in rois):
-            tally.drop("nodule below 3 mm, of which a reader marked only a point", name)
+            tally.drop("nodule below 3 mm, of which an expert marked only a point", name)
             continue
         placed: list[PlacedOutline] = []
         for roi in rois:
             try:
                 placed.append(_placed_outline(roi))
-            except DataFormatError as error:
+            except UnusableError as error:
                 tally.drop(str(error), name)
         if placed:
-            yield Annotation(reader, tuple(placed))
+            yield Annotation(expert, tuple(placed))
         else:
             tally.drop("nodule without a usable outline", name)
 
@@ -116,20 +115,20 @@ def _annotations(session: Element, reader: int, name: str, tally: Tally) -> Iter
 def _placed_outline(roi: Element) -> PlacedOutline:
     points = [(_pixel(edge, "yCoord"), _pixel(edge, "xCoord")) for edge in roi.findall("edgeMap")]
     if not points:
-        raise DataFormatError("outline without a point")
+        raise UnusableError("outline without a point")
     inclusion = _TRUTH.get(_text(roi, "inclusion").upper())
     if inclusion is None:
-        raise DataFormatError("outline that is neither an inclusion nor an exclusion")
+        raise UnusableError("outline that is neither an inclusion nor an exclusion")
     sop_uid, z_mm = _text(roi, "imageSOP_UID"), _millimetres(_text(roi, "imageZposition"))
     if not sop_uid and math.isnan(z_mm):
-        raise DataFormatError("outline that names no slice")
+        raise UnusableError("outline that names no slice")
     return PlacedOutline(Outline(np.array(points, np.int32), inclusion), sop_uid, z_mm)
 
 
 def _pixel(edge: Element, tag: str) -> int:
     match = _PIXEL.fullmatch(edge.findtext(tag) or "")
     if match is None:
-        raise DataFormatError("outline with a coordinate that is no pixel")
+        raise UnusableError("outline with a coordinate that is no pixel")
     return int(match[1])
 
 
@@ -150,9 +149,9 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise DataFormatError(f"XML file that cannot be read ({error.strerror})") from error
+        raise UnusableError(f"XML file that cannot be read ({error.strerror})") from error
     if len(content) > MAX_BYTES:
-        raise DataFormatError(f"XML file of more than {MAX_BYTES // 2**20} MiB")
+        raise UnusableError(f"XML file of more than {MAX_BYTES // 2**20} MiB")
     return content
 
 
@@ -170,7 +169,7 @@ def _parse(content: bytes) -> Element:
         nonlocal depth, count
         depth, count = depth + 1, count + 1
         if depth > MAX_DEPTH or count > MAX_ELEMENTS:
-            raise DataFormatError(f"XML file with more than {MAX_ELEMENTS} elements or {MAX_DEPTH} levels")
+            raise UnusableError(f"XML file with more than {MAX_ELEMENTS} elements or {MAX_DEPTH} levels")
         builder.start(tag.rpartition(" ")[2], {})
 
     def end(tag: str) -> None:
@@ -179,12 +178,12 @@ def _parse(content: bytes) -> Element:
         builder.end(tag.rpartition(" ")[2])
 
     def refuse(*_declaration: object) -> None:
-        raise DataFormatError("XML file with a DOCTYPE or entities of its own")
+        raise UnusableError("XML file with a DOCTYPE or entities of its own")
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, builder.data
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
     try:
         parser.Parse(content, True)
     except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: encodings that expat cannot do
-        raise DataFormatError("XML file that is damaged or incomplete") from error
+        raise UnusableError("XML file that is damaged or incomplete") from error
     return builder.close()

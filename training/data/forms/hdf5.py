@@ -11,7 +11,7 @@ from typing import ClassVar
 from training.data.dataset import Attribute, ImageType
 from training.data.forms.interface import Form, Found, Options, Tally, Unit
 from training.data.hdf5 import Hdf5Dataset, is_annotated_hdf5
-from training.data.lidc import patient_of_study, study_of_key
+from training.data.lidc import LICENCE, is_patient, patient_of_study, study_of_key
 from training.data.window import AUTO, SLICE, WINDOWS, find_window
 from training.errors import ConfigError
 from training.records import AnnotatedSlice
@@ -20,6 +20,7 @@ from training.records import AnnotatedSlice
 _OF_A_CONVERSION = (
     "layout", "experts", "split", "split_seed", "patients_kept_together", "options", "dropped", "noted",
 )  # fmt: skip
+MAX_NOTE = 2000  # characters of another tool's attribute that is passed on
 MAX_HISTORY = 5  # conversions; an attribute of a file has its limits
 
 
@@ -41,8 +42,10 @@ class Hdf5Form(Form):
                 for name, split in dataset.splits.items()
             }
             stored = {split.image_type for split in dataset.splits.values()}
+            self._shares_uids = any(split.has_shared_uids for split in dataset.splits.values())
+            self.keeps_empty = "options" in dataset.attributes  # what is empty in a file of ours was to stay
             has_hounsfield = all(split.has_hounsfield for split in dataset.splits.values())
-            notes = dict(dataset.attributes)
+            notes = {name: value for name, value in dataset.attributes.items() if len(str(value)) <= MAX_NOTE}
         if options.window != AUTO:
             if options.window == SLICE:
                 raise ConfigError(
@@ -56,6 +59,8 @@ class Hdf5Form(Form):
             notes["window"] = f"{self._window} HU"
         if earlier := {name: notes.pop(name) for name in _OF_A_CONVERSION if name in notes}:
             notes["earlier"] = json.dumps([*_history(notes.pop("earlier", "[]")), earlier][-MAX_HISTORY:])
+        if all(is_patient(unit.patient) for unit in self.units()):
+            notes.setdefault("source", LICENCE)
         self.image_type: ImageType = "uint8" if stored == {"uint8"} and options.window == AUTO else "float32"
         self.attributes: Mapping[str, Attribute] = MappingProxyType(notes)
 
@@ -72,6 +77,8 @@ class Hdf5Form(Form):
     def read(self, tally: Tally) -> Iterator[Found]:
         with Hdf5Dataset(self._path, patients_in_one_split=False) as dataset:
             dataset.verify()
+            if self._shares_uids:
+                tally.note("uid that is in two splits, taken for two patients", str(self._path), len(self.units()))
             for name, split in dataset.splits.items():
                 for case, unit in zip(split, self._units[name], strict=True):
                     yield Found(self._windowed(case, unit.patient), unit)

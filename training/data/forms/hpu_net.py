@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
-from training.data.dataset import Attribute, ImageType
-from training.data.forms._folders import inner_folder, is_folder, look_into, peek, split_name
-from training.data.forms._picture_slices import Inventory, eight_bit_intensity
-from training.data.forms.interface import LIDC_EXPERTS, Form, Found, Options, Tally, Unit
+from training.data.dataset import Attribute
+from training.data.forms._folders import holds_splits, inner_folder, is_folder, peek, split_folders, split_name
+from training.data.forms._picture_slices import PictureForm
+from training.data.forms.interface import LIDC_EXPERTS, Options, Unit
 from training.data.lidc import LICENCE
 from training.errors import DataFormatError
 
@@ -21,12 +21,11 @@ _NAMES = {
     "gt": re.compile(rf"{_STEM}_l(\d+)\.png", re.ASCII),
 }
 _IMAGE = -1  # where the masks have their number
-_SPACING_MM = (0.5, 0.5)
 
 _Place = tuple[str | None, str, str]  # split, patient and stem of the image's name
 
 
-class HpuNet(Form):
+class HpuNet(PictureForm):
     """8-bit crops of 180 x 180 pixels, resampled to 0.5 mm, with the splits of the paper by Kohl et al. (2019).
 
     The masks of a slice end in ``_l1`` to ``_l4``; in copies where any ends in ``_l0``, they are ``_l0`` to ``_l3``.
@@ -34,26 +33,23 @@ class HpuNet(Form):
 
     name: ClassVar[str] = "hpu-net"
     summary: ClassVar[str] = "folders <split>/images/<patient>/z-#_c#.png and <split>/gt/<patient>/z-#_c#_l#.png"
-    choices: ClassVar[frozenset[str]] = frozenset()
+    spacing_mm: ClassVar[tuple[float, float] | None] = (0.5, 0.5)
+    attributes: Mapping[str, Attribute] = MappingProxyType(
+        {"source": LICENCE, "images": "uint8 0..255, resampled to 0.5 mm"}
+    )
 
     def __init__(self, path: Path, options: Options) -> None:
-        self.image_type: ImageType = "uint8"
-        self.attributes: Mapping[str, Attribute] = MappingProxyType(
-            {"source": LICENCE, "layout": self.name, "images": "uint8 0..255, resampled to 0.5 mm"}
-        )
-        self._root, self._inventory = path, Inventory()
+        super().__init__(path, options)
         found: dict[_Place, dict[int, Path]] = {}
-        for folder in _splits(path, self._inventory):
-            split = split_name(folder.resolve().name)
-            parts = look_into(folder, path)
-            self._inventory.dropped.extend(parts.refused)
+        for folder in split_folders(path, _is_split, self._before):
+            split, parts = split_name(folder.resolve().name), self._look_into(folder).folders
             for part, pattern in _NAMES.items():
-                for patient, name, file in self._files(parts.folders.get(part)):
+                for patient, name, file in self._files(parts.get(part)):
                     if match := pattern.fullmatch(name):
                         number = int(match[2]) if part == "gt" else _IMAGE
                         found.setdefault((split, patient, match[1]), {})[number] = file
-        self._add(found)
-        if not self._inventory.slices:
+        self._add_found(found)
+        if not self._slices:
             raise DataFormatError(
                 f"{path}: no slice has an image and {LIDC_EXPERTS} masks; expected "
                 "<split>/images/<patient>/z-#_c#.png and <split>/gt/<patient>/z-#_c#_l1.png to _l4.png"
@@ -61,35 +57,21 @@ class HpuNet(Form):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        root = inner_folder(path, _holds_splits)
+        root = inner_folder(path, holds_splits)
         for split in peek(root)[0] if root is not None else [path] * _is_split(path):
             for patient in peek(split / "images")[0]:
                 if any(_NAMES["images"].fullmatch(file.name) for file in peek(patient)[1]):
                     return True
         return False
 
-    def units(self) -> Sequence[Unit]:
-        return self._inventory.units()
-
-    def __len__(self) -> int:
-        return len(self._inventory.slices)
-
-    def read(self, tally: Tally) -> Iterator[Found]:
-        return self._inventory.read(tally, eight_bit_intensity, _SPACING_MM)
-
     def _files(self, folder: Path | None) -> Iterator[tuple[str, str, Path]]:
         """Every file of every patient, as (patient, name, path)."""
-        if folder is None:
-            return
-        listing = look_into(folder, self._root)
-        self._inventory.dropped.extend(listing.refused)
-        for patient, inside in listing.folders.items():
-            files = look_into(inside, self._root)
-            self._inventory.dropped.extend(files.refused)
-            for name, file in files.files.items():
-                yield patient, name, file
+        if folder is not None:
+            for patient, inside in self._look_into(folder).folders.items():
+                for name, file in self._look_into(inside).files.items():
+                    yield patient, name, file
 
-    def _add(self, found: Mapping[_Place, Mapping[int, Path]]) -> None:
+    def _add_found(self, found: Mapping[_Place, Mapping[int, Path]]) -> None:
         first = 0 if any(0 in files for files in found.values()) else 1
         experts = tuple(f"mask l{number}" for number in range(first, first + LIDC_EXPERTS))
         for place in sorted(found, key=_order):
@@ -97,9 +79,9 @@ class HpuNet(Form):
             key, files = f"{patient}_{stem}", found[place]
             masks = {f"mask l{number}": file for number, file in files.items() if number != _IMAGE}
             if set(masks) - set(experts):
-                self._inventory.dropped.append((f"more masks than {experts[0]} to {experts[-1]}", key))
+                self._before.drop(f"more masks than {experts[0]} to {experts[-1]}", key)
             else:
-                self._inventory.add(key, Unit(patient, split=split), files.get(_IMAGE), masks, experts)
+                self._add(key, Unit(patient, split=split), files.get(_IMAGE), masks, experts)
 
 
 def _order(place: _Place) -> tuple[str, str, float, float, str]:
@@ -110,19 +92,3 @@ def _order(place: _Place) -> tuple[str, str, float, float, str]:
 
 def _is_split(path: Path) -> bool:
     return is_folder(path / "images") and is_folder(path / "gt")
-
-
-def _holds_splits(path: Path) -> bool:
-    return any(_is_split(folder) for folder in peek(path)[0] if split_name(folder.name))
-
-
-def _splits(path: Path, inventory: Inventory) -> list[Path]:
-    """The folders of the splits, or ``path`` itself if it is one of them."""
-    if _is_split(path):
-        return [path]
-    root = inner_folder(path, _holds_splits)
-    if root is None:
-        raise DataFormatError(f"{path}: holds no folder train, val or test with the folders images and gt in it")
-    listing = look_into(root, path)
-    inventory.dropped.extend(listing.refused)
-    return [folder for name, folder in listing.folders.items() if split_name(name) and _is_split(folder)]

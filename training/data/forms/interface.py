@@ -13,10 +13,17 @@ from training.data.splits import Unit
 from training.data.window import AUTO
 from training.records import AnnotatedSlice
 
-__all__ = ["LIDC_EXPERTS", "Form", "Found", "Options", "Tally", "Unit"]
+__all__ = ["LIDC_EXPERTS", "MAX_SIDE", "Form", "Found", "Options", "Tally", "Unit", "UnusableError"]
 
 #: The number of reads that LIDC-IDRI's protocol asked for; fewer are filled up with empty masks.
 LIDC_EXPERTS = 4
+
+#: Pixels, or voxels, of the longest side that is read.
+MAX_SIDE = 4096
+
+
+class UnusableError(Exception):
+    """Why a slice, a file or a series is left out; the text fits any of them."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,12 @@ class Tally:
         self.noted[reason] += count
         self.examples.setdefault(reason, what)
 
+    def add(self, other: Tally) -> None:
+        """Count all that another tally has."""
+        self.dropped.update(other.dropped)
+        self.noted.update(other.noted)
+        self.examples = {**other.examples, **self.examples}
+
 
 class Form(Protocol):
     """A form of annotated slices on disk.
@@ -82,7 +95,8 @@ class Form(Protocol):
     summary : one line on what it is, for the help and for messages
     choices : the names of the `Options` (``window``, ``shift_masks``) that it looks at
     image_type : whether all images are k / 255 with whole k (``uint8``), or not (``float32``)
-    attributes : what the converted file should say about its source (layout, licence, window, ...)
+    keeps_empty : whether slices that nobody drew on are there on purpose, and stay without being asked for
+    attributes : what the converted file should say about its source (licence, window, ...)
 
     Raises
     ------
@@ -95,6 +109,7 @@ class Form(Protocol):
     summary: ClassVar[str]
     choices: ClassVar[frozenset[str]]
     image_type: ImageType
+    keeps_empty: bool = False
     attributes: Mapping[str, Attribute]
 
     def __init__(self, path: Path, options: Options) -> None: ...

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from training.data.dataset import Attribute, ImageType
 from training.data.forms._pickle_stream import first_fields
-from training.data.forms._pickled_slices import PickledSlices, UnusableError
-from training.data.forms.interface import Tally, Unit
-from training.data.lidc import patient_of_study
+from training.data.forms._pickled_slices import PickledSlices, unit_of
+from training.data.forms.interface import Tally, Unit, UnusableError
 from training.records import FloatArray
 
 MAX_MM = 1000  # of a pixel
@@ -34,7 +33,7 @@ class LidcPickle(PickledSlices):
     published: ClassVar[Mapping[str, Attribute]] = MappingProxyType(
         {
             "window": "slice: smallest to largest HU of the whole slice that the image was cut from",
-            "masks": "as published: moved by (-1, -1) pixels against the image",
+            "mask_shift": "(-1, -1) pixels, as published",
         }
     )
 
@@ -44,8 +43,7 @@ class LidcPickle(PickledSlices):
         return {"image", "masks"} <= fields and "alpha" not in fields
 
     def unit(self, key: str, series: str | None) -> Unit:
-        study = key.split("_")[0]
-        return Unit(patient_of_study(study) or f"study-{study}", study)
+        return unit_of(key)
 
     def image(self, stored: NDArray[np.generic]) -> FloatArray:
         if stored.dtype.kind != "f":

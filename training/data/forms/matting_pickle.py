@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from training.data.dataset import ImageType, intensity
 from training.data.forms._pickle_stream import first_fields
-from training.data.forms._pickled_slices import PickledSlices, UnusableError
-from training.data.forms.interface import Tally, Unit
-from training.data.lidc import patient_of_study
+from training.data.forms._pickled_slices import PickledSlices, unit_of
+from training.data.forms.interface import Tally, Unit, UnusableError
 from training.records import FloatArray
 
 
@@ -34,13 +33,7 @@ class MattingPickle(PickledSlices):
 
     def unit(self, key: str, series: str | None) -> Unit:
         """LIDC's study where the series' name or the key begins with one, else what the first of them begins with."""
-        studies = [name.split("_")[0] for name in (series, key) if name]
-        for study in studies:
-            patient = patient_of_study(study)
-            if patient is not None:
-                return Unit(patient, study)
-        study = studies[0] if studies else ""
-        return Unit(f"study-{study}", study)
+        return unit_of(series or key, key)
 
     def image(self, stored: NDArray[np.generic]) -> FloatArray:
         if stored.dtype != np.uint8:

@@ -1,4 +1,4 @@
-"""NIfTI volumes with one mask file per expert: a folder per case, or all files in one folder."""
+"""NIfTI volumes with one mask file per expert: a folder per scan, or all files in one folder."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from training.data.dataset import Attribute, ImageType, intensity
 from training.data.forms._folders import inner_folder, peek
-from training.data.forms._nifti_names import CaseFiles, find_cases, is_mask, is_volume
-from training.data.forms._nifti_volume import UnusableVolumeError, Volume, read_header
-from training.data.forms.interface import Form, Found, Options, Tally, Unit
+from training.data.forms._masks import drawn_mask
+from training.data.forms._nifti_names import ScanFiles, find_scans, is_mask, is_volume
+from training.data.forms._nifti_volume import Volume, read_header
+from training.data.forms.interface import Form, Found, Options, Tally, Unit, UnusableError
 from training.data.window import AUTO, WINDOWS, find_window, slice_window
 from training.errors import DataFormatError
 from training.records import AnnotatedSlice, BoolArray, FloatArray, ShortArray
 
 _AIR = -500  # a volume with values below it is taken for CT in Hounsfield units
 _NOT_DRAWN = "no expert drew anything"
+_AUTO_WINDOW = f"auto: 8 bit and [0, 1] as stored, CT {WINDOWS['lung']} HU"
 _NEEDS_WINDOW = "image is neither 8-bit, within [0, 1] nor CT, so it needs --window LOW..HIGH"
 
 #: Turns a slice as stored into intensities.
@@ -29,7 +31,7 @@ Brightness = Callable[[NDArray[Any]], FloatArray]
 
 
 @dataclass(frozen=True)
-class _Case:
+class _Scan:
     name: str
     image: Volume
     masks: Mapping[str, Volume]
@@ -39,114 +41,118 @@ class Nifti(Form):
     """Axial slices on which an expert drew, seen as radiologists do: front up, the patient's right on the left."""
 
     name: ClassVar[str] = "nifti"
-    summary: ClassVar[str] = "NIfTI: an image and one mask file per expert, a folder per case or <case>_<what>.nii.gz"
+    summary: ClassVar[str] = "NIfTI: an image and one mask file per expert, a folder per scan or <scan>_<what>.nii.gz"
     choices: ClassVar[frozenset[str]] = frozenset({"window"})
 
     def __init__(self, path: Path, options: Options) -> None:
-        root = inner_folder(path, _holds_cases)
+        root = inner_folder(path, _holds_scans)
         if root is None:
             raise DataFormatError(
                 f"{path}: holds no .nii or .nii.gz of an image with one mask file per expert; "
-                "expected <case>/image.nii.gz and <case>/mask_<expert>.nii.gz"
+                "expected <scan>/image.nii.gz and <scan>/mask_<expert>.nii.gz"
             )
         self._options, self._window = options, find_window(options.window)
-        found, self._dropped = find_cases(root)
-        self._cases = [case for files in found if (case := self._look(files)) is not None]
-        if not self._cases:
-            reason = f" ({self._dropped[0][0]}: {self._dropped[0][1]})" if self._dropped else ""
-            raise DataFormatError(f"{path}: no case has an image and masks on the same grid{reason}")
-        others = [case for case in self._cases if not _is_eight_bit(case.image)]
+        self._before = Tally()  # what was left out when the source was looked at
+        found = find_scans(root, self._before)
+        self._scans = [scan for files in found if (scan := self._look(files)) is not None]
+        if not self._scans:
+            first = next(iter(self._before.dropped), None)
+            reason = f" ({first}: {self._before.examples[first]})" if first else ""
+            raise DataFormatError(f"{path}: no scan has an image and masks on the same grid{reason}")
+        others = [scan for scan in self._scans if not _is_eight_bit(scan.image)]
         self.image_type: ImageType = "float32" if others or options.window != AUTO else "uint8"
         if others and options.window == AUTO:
             self._refuse_without_window(others[0])
+        window = _AUTO_WINDOW if options.window == AUTO else options.window
         self.attributes: Mapping[str, Attribute] = MappingProxyType(
-            {"layout": self.name, "expert_names": ", ".join(self._cases[0].masks), "window": options.window}
+            {"expert_names": ", ".join(self._scans[0].masks), "window": window}
         )
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        return inner_folder(path, _holds_cases) is not None
+        return inner_folder(path, _holds_scans) is not None
 
     def units(self) -> Sequence[Unit]:
-        return [Unit(case.name) for case in self._cases]
+        return [Unit(scan.name) for scan in self._scans]
 
     def __len__(self) -> int:
-        return sum(case.image.n_axial for case in self._cases)
+        return sum(scan.image.n_axial for scan in self._scans)
 
     def read(self, tally: Tally) -> Iterator[Found]:
-        for reason, what in self._dropped:
-            tally.drop(reason, what)
-        for case in self._cases:
+        tally.add(self._before)
+        for scan in self._scans:
             try:
-                masks = np.stack([_mask(expert, volume) for expert, volume in case.masks.items()])  # (K, Z, H, W)
-                voxels = _voxels(case.image)
-                brightness = self._brightness(case, voxels, tally)
-            except UnusableVolumeError as error:
-                tally.drop(str(error), case.name, case.image.n_axial)
+                masks, notes = _masks(scan.masks)
+                voxels = _voxels(scan.image)
+                brightness = self._brightness(scan, voxels, tally)
+            except UnusableError as error:
+                tally.drop(str(error), scan.name, scan.image.n_axial)
                 continue
-            if not case.image.oriented:
-                tally.note("orientation unknown, taken as NIfTI's default", case.name)
-            yield from self._slices(case, voxels, masks, brightness, tally)
+            if not scan.image.oriented:
+                notes.add("orientation unknown, taken as NIfTI's default")
+            for note in sorted(notes):
+                tally.note(note, scan.name)
+            yield from self._slices(scan, voxels, masks, brightness, tally)
 
-    def _look(self, files: CaseFiles) -> _Case | None:
-        """The headers of a case, None and a reason in the list if they do not fit together."""
+    def _look(self, files: ScanFiles) -> _Scan | None:
+        """The headers of a scan, None and a reason in the tally if they do not fit together."""
         try:
             image = _named("image", files.image)
             masks = {expert: _named(expert, file) for expert, file in files.masks.items()}
             for expert, mask in masks.items():
                 if not mask.same_grid(image):
-                    self._dropped.append((f"{expert} is not on the image's grid", files.name))
+                    self._before.drop(f"{expert} is not on the image's grid", files.name)
                     return None
-        except UnusableVolumeError as error:
-            self._dropped.append((str(error), files.name))
+        except UnusableError as error:
+            self._before.drop(str(error), files.name)
             return None
-        return _Case(files.name, image, masks) if masks else None
+        return _Scan(files.name, image, masks) if masks else None
 
-    def _refuse_without_window(self, case: _Case) -> None:
+    def _refuse_without_window(self, scan: _Scan) -> None:
         """Look at the first image that is not 8-bit, since without a window it may have no meaning."""
         try:
-            voxels = _voxels(case.image)
-        except UnusableVolumeError:
+            voxels = _voxels(scan.image)
+        except UnusableError:
             return  # dropped with its reason when it is its turn
         low, high = voxels.min(), voxels.max()
         if not (_within_unit(voxels) or low < _AIR):
             raise DataFormatError(
-                f"{case.image.path}: values from {low:g} to {high:g}; say which of them are black and white: "
+                f"{scan.image.path}: values from {low:g} to {high:g}; say which of them are black and white: "
                 "--window LOW..HIGH, or slice for each slice's own smallest and largest"
             )
 
-    def _brightness(self, case: _Case, voxels: NDArray[Any], tally: Tally) -> Brightness:
+    def _brightness(self, scan: _Scan, voxels: NDArray[Any], tally: Tally) -> Brightness:
         if self._options.window != AUTO:
             window = self._window
             return window.intensity if window else lambda plane: slice_window(plane).intensity(plane)
-        if _is_eight_bit(case.image):
+        if _is_eight_bit(scan.image):
             return intensity
         if _within_unit(voxels):
             return lambda plane: plane.astype(np.float32)
         if voxels.min() < _AIR:
-            tally.note(f"taken for CT in Hounsfield units, lung window {WINDOWS['lung']}", case.name)
+            tally.note(f"taken for CT in Hounsfield units, lung window {WINDOWS['lung']}", scan.name)
             return WINDOWS["lung"].intensity
-        raise UnusableVolumeError(_NEEDS_WINDOW)
+        raise UnusableError(_NEEDS_WINDOW)
 
     def _slices(
-        self, case: _Case, voxels: NDArray[Any], masks: BoolArray, brightness: Brightness, tally: Tally
+        self, scan: _Scan, voxels: NDArray[Any], masks: BoolArray, brightness: Brightness, tally: Tally
     ) -> Iterator[Found]:
-        unit, spacing = Unit(case.name), case.image.spacing_mm
+        unit, spacing = Unit(scan.name), scan.image.spacing_mm
         keeps_hounsfield = _is_hounsfield(voxels)
         drawn: BoolArray = np.any(masks, axis=(0, 2, 3))
         if not drawn.all() and not self._options.keep_empty:
-            tally.drop(_NOT_DRAWN, case.name, int((~drawn).sum()))
+            tally.drop(_NOT_DRAWN, scan.name, int((~drawn).sum()))
         for index, plane in enumerate(voxels):
             if not (drawn[index] or self._options.keep_empty):
                 continue
-            key = f"{case.name}_z{index:04d}"
+            key = f"{scan.name}_z{index:04d}"
             hounsfield: ShortArray | None = plane.astype(np.int16) if keeps_hounsfield else None
             image = np.ascontiguousarray(brightness(plane))
             mask = np.ascontiguousarray(masks[:, index])
-            yield Found(AnnotatedSlice(image, mask, case.name, key, spacing, hounsfield), unit)
+            yield Found(AnnotatedSlice(image, mask, scan.name, key, spacing, hounsfield), unit)
 
 
-def _holds_cases(path: Path) -> bool:
+def _holds_scans(path: Path) -> bool:
     """Whether a folder, or one in it, has a volume of an image and one of a mask."""
     folders, files = peek(path)
     return any(
@@ -158,32 +164,32 @@ def _holds_cases(path: Path) -> bool:
 def _named(what: str, path: Path) -> Volume:
     try:
         return read_header(path)
-    except UnusableVolumeError as error:
-        raise UnusableVolumeError(f"{what} {error}") from error
+    except UnusableError as error:
+        raise UnusableError(f"{what} {error}") from error
 
 
 def _voxels(image: Volume) -> NDArray[Any]:
     """(Z, H, W) values of an image, all of them finite."""
     try:
         voxels = image.axial()
-    except UnusableVolumeError as error:
-        raise UnusableVolumeError(f"image {error}") from error
+    except UnusableError as error:
+        raise UnusableError(f"image {error}") from error
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
-        raise UnusableVolumeError("image holds NaN or infinite values")
+        raise UnusableError("image holds NaN or infinite values")
     return voxels
 
 
-def _mask(expert: str, volume: Volume) -> BoolArray:
-    """(Z, H, W) of an expert's mask, all values of which must be 0 and 1, or 0 and 255."""
-    try:
-        values = volume.axial()
-    except UnusableVolumeError as error:
-        raise UnusableVolumeError(f"{expert} {error}") from error
-    top = values.max()
-    mask: BoolArray = values != 0
-    if top not in (0, 1, 255) or not np.array_equal(mask, (values == top) & bool(top)):
-        raise UnusableVolumeError(f"{expert} has values other than 0 and 1, or 0 and 255")
-    return mask
+def _masks(volumes: Mapping[str, Volume]) -> tuple[BoolArray, set[str]]:
+    """(K, Z, H, W) of the experts' masks, and what is worth a note about their labels."""
+    masks, notes = [], set[str]()
+    for expert, volume in volumes.items():
+        try:
+            mask, about = drawn_mask(volume.axial())
+        except UnusableError as error:
+            raise UnusableError(f"{expert} {error}") from error
+        masks.append(mask)
+        notes.update(about)
+    return np.stack(masks), notes
 
 
 def _is_eight_bit(image: Volume) -> bool:

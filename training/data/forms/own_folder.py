@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.dataset import Attribute, ImageType, intensity
-from training.data.forms._folders import inner_folder, is_folder, look_into, peek
-from training.data.forms._picture_slices import Inventory
-from training.data.forms._pictures import SUFFIXES, UnusablePictureError, is_eight_bit, read_image
-from training.data.forms.interface import Form, Found, Options, Tally, Unit
+from training.data.dataset import intensity
+from training.data.forms._folders import inner_folder, is_folder, peek
+from training.data.forms._picture_slices import PictureForm
+from training.data.forms._pictures import SUFFIXES, is_eight_bit, read_image
+from training.data.forms.interface import Found, Options, Tally, Unit, UnusableError
 from training.data.window import AUTO, find_window, slice_window
 from training.errors import DataFormatError
 from training.records import FloatArray
@@ -28,7 +28,7 @@ _MAX_TABLE_BYTES = 64 * 2**20
 Place = tuple[str, str]  # (subfolder or "", stem) of a picture, the same below images and below each expert
 
 
-class OwnFolder(Form):
+class OwnFolder(PictureForm):
     """PNG, JPEG, TIFF or NPY pictures of any number of experts; any other folder beside ``images`` is an expert.
 
     A subfolder of ``images`` is a patient; pictures that lie in ``images`` itself belong to the patient that
@@ -43,32 +43,29 @@ class OwnFolder(Form):
         root = inner_folder(path, _holds_images)
         if root is None:
             raise DataFormatError(f"{path}: holds no folder {IMAGES!r}; put the images there, and masks beside it")
-        self._window = options.window
-        self._fixed_window = find_window(options.window)
-        self._root, self._inventory = path, Inventory()
+        super().__init__(path, options)
+        self._window = find_window(options.window)
         self._patientless = 0  # images without a known patient
-        listing = look_into(root, path)
-        self._inventory.dropped.extend(listing.refused)
-        images = self._pictures(listing.folders[IMAGES]) if IMAGES in listing.folders else {}
-        others = {name: self._pictures(folder) for name, folder in listing.folders.items() if name != IMAGES}
+        listing = self._look_into(root)
+        images = self._files(listing.folders[IMAGES]) if IMAGES in listing.folders else {}
+        others = {name: self._files(folder) for name, folder in listing.folders.items() if name != IMAGES}
         experts = {name: pictures for name, pictures in others.items() if pictures}
         self._not_experts = others.keys() - experts.keys()
         if not images or not experts:
             what = "pictures in the folder 'images'" if not images else "folder of masks beside 'images'"
             raise DataFormatError(f"{path}: no {what}; expected images/NAME.png and one folder EXPERT/NAME.png each")
-        self._add(images, experts, _read_patients(listing.files.get(PATIENTS)))
-        if not self._inventory.slices:
+        self._add_all(images, experts, _read_patients(listing.files.get(PATIENTS)))
+        if not self._slices:
             raise DataFormatError(
                 f"{path}: no image has a mask of every expert; masks need the names of the images and lie in each of: "
                 f"{', '.join(map(repr, experts))}"
             )
-        files = [item.image for item in self._inventory.slices]
+        files = [item.image for item in self._slices]
         odd = next((file for file in files if not is_eight_bit(file)), None)
-        self.image_type: ImageType = "uint8" if odd is None and options.window == AUTO else "float32"
+        self.image_type = "uint8" if odd is None and options.window == AUTO else "float32"
         self._refuse_without_window(odd)
-        self.attributes: Mapping[str, Attribute] = MappingProxyType(
-            {"layout": self.name, "expert_names": ", ".join(experts), "window": options.window}
-        )
+        window = "auto: 8 bit and [0, 1] as stored" if options.window == AUTO else options.window
+        self.attributes = MappingProxyType({"expert_names": ", ".join(experts), "window": window})
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -78,42 +75,41 @@ class OwnFolder(Form):
         folders = peek(root)[0]
         return _has_pictures(root / IMAGES) and any(_has_pictures(f) for f in folders if f.name != IMAGES)
 
-    def units(self) -> Sequence[Unit]:
-        return self._inventory.units()
-
-    def __len__(self) -> int:
-        return len(self._inventory.slices)
-
     def read(self, tally: Tally) -> Iterator[Found]:
         if self._patientless:
-            tally.note("patient unknown, image counted as one", self._inventory.slices[0].key, self._patientless)
+            tally.note("patient unknown, image counted as one", self._slices[0].key, self._patientless)
         for name in sorted(self._not_experts):
             tally.note("folder holds no pictures, so it is no expert", name)
-        return self._inventory.read(tally, self._intensity)
+        return super().read(tally)
 
-    def _pictures(self, folder: Path) -> dict[Place, Path]:
+    def intensity(self, image: NDArray[Any]) -> FloatArray:
+        if self._options.window != AUTO:
+            return (self._window or slice_window(image)).intensity(image)
+        if not _has_meaning(image):
+            raise UnusableError("is neither 8-bit nor within [0, 1], so it needs --window LOW..HIGH")
+        return intensity(image)
+
+    def _files(self, folder: Path) -> dict[Place, Path]:
         """The pictures in a folder and in its subfolders, in natural order."""
-        listing = look_into(folder, self._root)
-        groups = [("", listing.files, listing.refused)]
+        listing = self._look_into(folder)
+        groups = {"": listing.files}
         for name, inner in listing.folders.items():
-            inside = look_into(inner, self._root)
-            groups.append((name, inside.files, inside.refused))
-            self._inventory.dropped += [
-                ("lies in a folder too deep", repr(str(deep))) for deep in inside.folders.values()
-            ]
+            inside = self._look_into(inner)
+            groups[name] = inside.files
+            for deep in inside.folders.values():
+                self._before.drop("lies in a folder too deep", repr(str(deep)))
         found: dict[Place, Path] = {}
-        for group, files, refused in groups:
-            self._inventory.dropped.extend(refused)
+        for group, files in groups.items():
             for file in files.values():
                 if file.suffix.lower() not in SUFFIXES:
-                    self._inventory.dropped.append(("file is no PNG, JPEG, TIFF or NPY by its name", repr(str(file))))
+                    self._before.drop("file is no PNG, JPEG, TIFF or NPY by its name", repr(str(file)))
                 elif (group, file.stem) in found:
-                    self._inventory.dropped.append(("another picture in its folder has this name", repr(str(file))))
+                    self._before.drop("another picture in its folder has this name", repr(str(file)))
                 else:
                     found[group, file.stem] = file
         return found
 
-    def _add(
+    def _add_all(
         self,
         images: Mapping[Place, Path],
         experts: Mapping[str, Mapping[Place, Path]],
@@ -126,34 +122,27 @@ class OwnFolder(Form):
             key, image = f"{group}/{stem}" if group else stem, images.get(place)
             patient = group or _named_patient(stem, image, patients)
             if patient is None:
-                self._inventory.dropped.append((f"{PATIENTS} does not name its patient", key))
+                self._before.drop(f"{PATIENTS} does not name its patient", key)
                 continue
             masks = {labels[name]: found[place] for name, found in experts.items() if place in found}
             before = len(self)
-            self._inventory.add(key, Unit(patient), image, masks, list(labels.values()))
+            self._add(key, Unit(patient), image, masks, list(labels.values()))
             if not group and patients is None:
                 self._patientless += len(self) - before
 
     def _refuse_without_window(self, odd: Path | None) -> None:
         """Look at the first image that is not 8-bit, since without a window it may have no meaning."""
-        if odd is None or self._window != AUTO:
+        if odd is None or self._options.window != AUTO:
             return
         try:
             image = read_image(odd)
-        except UnusablePictureError:
+        except UnusableError:
             return  # dropped with its reason when it is its turn
         if not _has_meaning(image):
             raise DataFormatError(
                 f"{odd}: {image.dtype} values from {image.min():g} to {image.max():g}; say which of them are "
                 "black and white: --window LOW..HIGH, or slice for each image's own smallest and largest"
             )
-
-    def _intensity(self, image: NDArray[Any]) -> FloatArray:
-        if self._window != AUTO:
-            return (self._fixed_window or slice_window(image)).intensity(image)
-        if not _has_meaning(image):
-            raise UnusablePictureError("is neither 8-bit nor within [0, 1], so it needs --window LOW..HIGH")
-        return intensity(image)
 
 
 def _has_meaning(image: NDArray[Any]) -> bool:

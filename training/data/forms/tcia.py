@@ -1,4 +1,4 @@
-"""LIDC-IDRI as The Cancer Imaging Archive gives it out: CT series in DICOM, readers' outlines in XML files."""
+"""LIDC-IDRI as The Cancer Imaging Archive gives it out: CT series in DICOM, experts' outlines in XML files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.data.forms._ct_series import NEAR_Z_MM, CtSeries, CtSlice, read_se
 from training.data.forms._dicom import require_pydicom
 from training.data.forms._tcia_tree import AnnotatedSeries, find_annotated_series, holds_dicom_and_xml
 from training.data.forms._tcia_xml import Annotation
-from training.data.forms.interface import LIDC_EXPERTS, Form, Found, Options, Tally, Unit
+from training.data.forms.interface import LIDC_EXPERTS, Form, Found, Options, Tally, Unit, UnusableError
 from training.data.lidc import LICENCE
 from training.data.window import AUTO, SLICE, WINDOWS, find_window, slice_window
 from training.errors import DataFormatError
@@ -31,8 +31,8 @@ OutlinesBySlice = dict[int, list[Outline]]  # by the slice's index in its series
 class TciaFolder(Form):
     """A folder with CT series and their XML files, at any depth and under any names.
 
-    There is a slice for each nodule and each CT slice on which a reader outlined it, and a mask for each reading
-    session: empty where that reader did not see the nodule.
+    There is a slice for each nodule and each CT slice on which an expert outlined it, and a mask for each reading
+    session: empty where that expert did not see the nodule.
 
     Parameters
     ----------
@@ -69,9 +69,8 @@ class TciaFolder(Form):
         self.attributes: Mapping[str, Attribute] = MappingProxyType(
             {
                 "source": LICENCE,
-                "layout": self.name,
                 "window": f"{self._window} HU" if self._window else f"{SLICE}: smallest to largest HU of the slice",
-                "mask_rule": "pixels inside the readers' outlines, the outlines' own not among them",
+                "mask_rule": "pixels inside the experts' outlines, the outlines' own not among them",
                 "mask_shift": "(-1, -1) pixels" if self._shift else "none",
                 "mask_slots": "reading sessions",
                 "crop": f"{self._size} x {self._size} pixels around the mean of the masks' centroids",
@@ -90,12 +89,11 @@ class TciaFolder(Form):
 
     def read(self, tally: Tally) -> Iterator[Found]:
         """Series by series; nodules by z, then position; slices by rising z."""
-        for reason, count in self._before.dropped.items():
-            tally.drop(reason, self._before.examples[reason], count)
+        tally.add(self._before)
         for series in self._series:
             try:
                 ct = read_series(series.readings.series_uid, series.paths, tally)
-            except DataFormatError as error:
+            except UnusableError as error:
                 tally.drop(str(error), series.key)
                 continue
             for number, nodule in enumerate(_nodules(series, ct, tally)):
@@ -103,7 +101,7 @@ class TciaFolder(Form):
                     key = f"{series.key}_nodule{number}_slice{place}"
                     try:
                         case = self._case(nodule, ct.slices[index], index, series.unit.patient, key, tally)
-                    except DataFormatError as error:
+                    except UnusableError as error:
                         tally.drop(str(error), key)
                     else:
                         yield Found(case, series.unit)
@@ -113,7 +111,7 @@ class TciaFolder(Form):
     ) -> AnnotatedSlice:
         size = self._size
         if min(ct_slice.shape) < size:
-            raise DataFormatError(f"slice of less than {size} x {size} pixels")
+            raise UnusableError(f"slice of less than {size} x {size} pixels")
         whole = ct_slice.hounsfield()
         window = self._window or slice_window(whole)
         masks = nodule.masks(index, ct_slice.shape)
@@ -130,7 +128,7 @@ class TciaFolder(Form):
 
 @dataclass(frozen=True, eq=False)
 class _Nodule:
-    """What the readers drew of one nodule: the reading session and the outlines of each annotation."""
+    """What the experts drew of one nodule: the reading session and the outlines of each annotation."""
 
     annotations: tuple[tuple[int, OutlinesBySlice], ...]
 
@@ -142,8 +140,8 @@ class _Nodule:
     def masks(self, index: int, shape: tuple[int, int]) -> BoolArray:
         """(4, H, W) bool on one slice, one for each reading session."""
         masks = np.zeros((LIDC_EXPERTS, *shape), np.bool_)
-        for reader, outlines in self.annotations:
-            masks[reader] |= nodule_mask(outlines.get(index, ()), shape)
+        for expert, outlines in self.annotations:
+            masks[expert] |= nodule_mask(outlines.get(index, ()), shape)
         return masks
 
     def points(self, index: int) -> list[PositionArray]:
@@ -158,14 +156,14 @@ def _nodules(series: AnnotatedSeries, ct: CtSeries, tally: Tally) -> list[_Nodul
     for annotation in series.readings.annotations:
         outlines = _by_slice(annotation, ct, series.key, tally)
         if outlines:
-            placed.append((annotation.reader, outlines))
+            placed.append((annotation.expert, outlines))
     positions = [_positions_mm(outlines, ct) for _, outlines in placed]
     nodules = []
     for group in group_annotations(positions, ct.thickness_mm, LIDC_EXPERTS):
         members = tuple(placed[index] for index in group)
-        doubled = len(members) - len({reader for reader, _ in members})
+        doubled = len(members) - len({expert for expert, _ in members})
         if doubled:
-            tally.note("annotations of one reader that touch, taken as one nodule", series.key, doubled)
+            tally.note("annotations of one expert that touch, taken as one nodule", series.key, doubled)
         nodules.append(_Nodule(members))
     return nodules
 

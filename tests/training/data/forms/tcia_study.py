@@ -1,4 +1,4 @@
-"""Synthetic studies as TCIA gives them out: DICOM slices, and the XML files of four readers."""
+"""Synthetic studies as TCIA gives them out: DICOM slices, and the XML files of four experts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_slice(path, pixels, z_mm, uid, *, series_uid, patient="LIDC-IDRI-0007"
 
 @dataclass
 class Roi:
-    """An outline as a reader's XML has it; points are (x, y) = (column, row)."""
+    """An outline as an expert's XML has it; points are (x, y) = (column, row)."""
 
     points: Sequence[tuple[int, int]]
     z_mm: float
@@ -64,7 +64,7 @@ class Roi:
 
 @dataclass
 class Session:
-    """What one reader saw: nodules as lists of outlines, and what is no nodule."""
+    """What one expert saw: nodules as lists of outlines, and what is no nodule."""
 
     nodules: list[list[Roi]] = field(default_factory=list)
     n_others: int = 0

@@ -53,7 +53,7 @@ def test_the_smallest_distance_of_any_two_points_decides():
 
 
 def test_too_many_annotations_are_told_apart_by_a_smaller_tolerance():
-    """Two nodules 2 mm apart, each drawn by three readers: within 2.5 mm they are one of six."""
+    """Two nodules 2 mm apart, each drawn by three experts: within 2.5 mm they are one of six."""
     left = [at((0, 0, 0.01 * i)) for i in range(3)]
     right = [at((0, 0, 2 + 0.01 * i)) for i in range(3)]
     assert group_annotations(left + right, 2.5, 4) == [[0, 1, 2], [3, 4, 5]]

@@ -112,7 +112,7 @@ def test_studies_that_are_not_lidcs_get_a_patient_each(form_of):
     patients = [item.case.patient for item in read(form)[0]]
     assert patients == ["study-abc", "study-abc", "study-de", "study-plain"]
     assert form.units() == [Unit("study-abc", "abc"), Unit("study-de", "de"), Unit("study-plain", "plain")]
-    assert dict(form.attributes) == {"layout": "lidc-pickle"}
+    assert not form.attributes
 
 
 def test_a_study_of_lidc_has_its_patient_and_the_file_its_licence(form_of):
@@ -120,7 +120,7 @@ def test_a_study_of_lidc_has_its_patient_and_the_file_its_licence(form_of):
     form = form_of({f"{study}_slice4": entry(), "abc_slice1": entry()})
     assert form.units()[0] == Unit(patient_of_study(study), study)
     assert form.attributes["source"] == LICENCE
-    assert "(-1, -1)" in form.attributes["masks"]
+    assert form.attributes["mask_shift"] == "(-1, -1) pixels, as published"
     assert "whole slice" in form.attributes["window"]
 
 
@@ -168,11 +168,11 @@ def test_labels_of_any_number_type_are_the_same_masks(form_of, dtype, white):
         ({"masks": [np.zeros((8, 6)), [0]]}, "no list of masks"),
         ({"masks": [np.zeros((8, 6))] * 3}, "another number of experts than the first slice"),
         ({"masks": [np.zeros((8, 6))] * 3 + [np.zeros((6, 8))]}, "a mask has another size than the image"),
-        ({"masks": [np.zeros((8, 6))] * 3 + [np.eye(8, 6) * 2]}, "a mask has other values than 0 and 1, or 0 and 255"),
-        ({"masks": [np.zeros((8, 6))] * 3 + [np.eye(8, 6) / 2]}, "a mask has other values than 0 and 1, or 0 and 255"),
-        ({"masks": [np.full((8, 6), np.nan)] * 4}, "a mask has other values than 0 and 1, or 0 and 255"),
-        ({"masks": [np.arange(48).reshape(8, 6) % 3] * 4}, "a mask has other values than 0 and 1, or 0 and 255"),
-        ({"masks": [-np.eye(8, 6, dtype=np.int8)] * 4}, "a mask has other values than 0 and 1, or 0 and 255"),
+        ({"masks": [np.zeros((8, 6))] * 3 + [np.eye(8, 6) * 2]}, "a mask has values other than 0 and 1, or 0 and 255"),
+        ({"masks": [np.zeros((8, 6))] * 3 + [np.eye(8, 6) / 2]}, "a mask has values other than 0 and 1, or 0 and 255"),
+        ({"masks": [np.full((8, 6), np.nan)] * 4}, "a mask has values other than 0 and 1, or 0 and 255"),
+        ({"masks": [np.arange(48).reshape(8, 6) % 3] * 4}, "a mask has values other than 0 and 1, or 0 and 255"),
+        ({"masks": [-np.eye(8, 6, dtype=np.int8)] * 4}, "a mask has values other than 0 and 1, or 0 and 255"),
     ],
 )
 def test_a_slice_that_cannot_be_used_is_dropped_with_its_reason(form_of, changes, reason):

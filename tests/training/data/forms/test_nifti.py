@@ -10,7 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from training.data.forms._nifti_names import find_cases
+from training.data.forms._nifti_names import find_scans
 from training.data.forms.interface import Options, Tally, Unit
 from training.data.forms.nifti import Nifti
 from training.errors import ConfigError, DataFormatError
@@ -37,7 +37,7 @@ def save(path, array, affine=AFFINE, kind=nibabel.Nifti1Image, **header):
     return path
 
 
-def case(folder, image=HU, masks=DRAWN, affine=AFFINE, suffix=".nii", dtype=np.uint8):
+def scan(folder, image=HU, masks=DRAWN, affine=AFFINE, suffix=".nii", dtype=np.uint8):
     save(folder / f"image{suffix}", image, affine)
     for expert, mask in enumerate(masks):
         save(folder / f"mask_reader{expert}{suffix}", mask.astype(dtype), affine)
@@ -77,7 +77,7 @@ def lung(values):
 @pytest.mark.parametrize(("order", "signs"), ORIENTATIONS)
 def test_the_slices_are_the_same_however_the_axes_are_stored(tmp_path, order, signs):
     affine = stored_as(HU, order, signs)[1]
-    folder = case(
+    folder = scan(
         tmp_path / "p",
         np.ascontiguousarray(stored_as(HU, order, signs)[0]),
         [stored_as(mask, order, signs)[0] for mask in DRAWN],
@@ -102,7 +102,7 @@ def test_the_slices_are_the_same_however_the_axes_are_stored(tmp_path, order, si
 def test_left_and_right_front_and_back_are_where_radiologists_expect_them(tmp_path):
     image = np.full(SHAPE, -1000, np.int16)
     image[4, 3, 0] = 400  # the patient's right, in front
-    found, _, _ = read(case(tmp_path / "p", image).parent)
+    found, _, _ = read(scan(tmp_path / "p", image).parent)
     assert found[0].case.image[0, 0] == 1
     assert found[0].case.image.sum() == 1
 
@@ -111,7 +111,7 @@ def test_left_and_right_front_and_back_are_where_radiologists_expect_them(tmp_pa
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
 @pytest.mark.parametrize("dtype", ["<i2", ">i2", "<i4", "<f4", "<f8"])
 def test_every_way_of_storing_the_same_values_gives_the_same_slices(tmp_path, suffix, kind, dtype):
-    folder = case(tmp_path / "p", suffix=suffix)
+    folder = scan(tmp_path / "p", suffix=suffix)
     header = kind.header_class(endianness=dtype[0])
     header.set_data_dtype(dtype)
     kind(HU.astype(dtype), AFFINE, header).to_filename(folder / f"image{suffix}")
@@ -120,7 +120,7 @@ def test_every_way_of_storing_the_same_values_gives_the_same_slices(tmp_path, su
 
 
 def test_slope_and_intercept_are_applied(tmp_path):
-    folder = case(tmp_path / "p")
+    folder = scan(tmp_path / "p")
     image = nibabel.Nifti1Image(HU + np.int16(1024), AFFINE)
     image.header.set_slope_inter(1, -1024)
     image.to_filename(folder / "image.nii")
@@ -136,7 +136,7 @@ def test_slope_and_intercept_are_applied(tmp_path):
 def test_only_slices_on_which_someone_drew_are_given_and_the_others_are_counted(tmp_path):
     masks = np.zeros((2, *SHAPE), bool)
     masks[1, 2, 2, 1] = True
-    case(tmp_path / "p", masks=masks)
+    scan(tmp_path / "p", masks=masks)
     found, tally, _ = read(tmp_path)
     assert [item.case.key for item in found] == ["p_z0001"]
     assert tally.dropped == {"no expert drew anything": 2}
@@ -144,20 +144,22 @@ def test_only_slices_on_which_someone_drew_are_given_and_the_others_are_counted(
 
 
 def test_a_lung_window_is_taken_for_ct_and_noted(tmp_path):
-    case(tmp_path / "p")
+    scan(tmp_path / "p")
     _, tally, form = read(tmp_path)
     assert tally.noted == {"taken for CT in Hounsfield units, lung window -1000..400": 1}
     assert form.image_type == "float32"
+    assert form.attributes["window"] == "auto: 8 bit and [0, 1] as stored, CT -1000..400 HU"
+    assert read(tmp_path, window="-500..200")[2].attributes["window"] == "-500..200"
 
 
 def test_values_with_fractions_have_no_hounsfield_units(tmp_path):
-    case(tmp_path / "p", image=HU + np.float32(0.5))
+    scan(tmp_path / "p", image=HU + np.float32(0.5))
     assert all(item.case.hounsfield is None for item in read(tmp_path)[0])
 
 
 def test_eight_bit_volumes_stay_8_bit(tmp_path):
     image = RNG.integers(0, 256, SHAPE).astype(np.uint8)
-    case(tmp_path / "p", image=image)
+    scan(tmp_path / "p", image=image)
     found, tally, form = read(tmp_path)
     assert form.image_type == "uint8"
     assert np.array_equal(found[1].case.image, shown(image, 1).astype(np.float32) / np.float32(255))
@@ -167,7 +169,7 @@ def test_eight_bit_volumes_stay_8_bit(tmp_path):
 
 def test_floats_in_the_unit_range_are_kept_as_they_are(tmp_path):
     image = RNG.random(SHAPE).astype(np.float32)
-    case(tmp_path / "p", image=image)
+    scan(tmp_path / "p", image=image)
     found, _, form = read(tmp_path)
     assert form.image_type == "float32"
     assert np.array_equal(found[2].case.image, shown(image, 2))
@@ -175,7 +177,7 @@ def test_floats_in_the_unit_range_are_kept_as_they_are(tmp_path):
 
 def test_other_values_need_a_window_and_the_error_tells_their_range(tmp_path):
     image = np.arange(60, dtype=np.int16).reshape(SHAPE) * 10
-    case(tmp_path / "p", image=image)
+    scan(tmp_path / "p", image=image)
     with pytest.raises(DataFormatError, match=r"image\.nii.*from 0 to 590.*--window LOW\.\.HIGH"):
         Nifti(tmp_path, Options())
     found, _, _ = read(tmp_path, window="100..500")
@@ -183,8 +185,8 @@ def test_other_values_need_a_window_and_the_error_tells_their_range(tmp_path):
     found, _, _ = read(tmp_path, window="slice")
     plane = shown(image, 1).astype(float)
     np.testing.assert_allclose(found[1].case.image, (plane - plane.min()) / np.ptp(plane), atol=1e-6)
-    # A later case without meaning is dropped, whole.
-    case(tmp_path / "a")
+    # A later scan without meaning is dropped, whole.
+    scan(tmp_path / "a")
     found, tally, _ = read(tmp_path)
     assert {item.case.patient for item in found} == {"a"}
     assert tally.dropped == {"image is neither 8-bit, within [0, 1] nor CT, so it needs --window LOW..HIGH": 3}
@@ -193,15 +195,17 @@ def test_other_values_need_a_window_and_the_error_tells_their_range(tmp_path):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
 def test_masks_of_zeros_and_ones_or_255_are_masks(tmp_path, dtype):
     for white in (1, 255):
-        case(tmp_path / "p", masks=DRAWN * np.uint8(white), dtype=dtype)
+        scan(tmp_path / "p", masks=DRAWN * np.uint8(white), dtype=dtype)
         found, tally, _ = read(tmp_path)
         assert np.array_equal(found[0].case.masks[1], shown(DRAWN[1], 0))
         assert not tally.dropped
+        assert tally.noted["labels stored as 0 and 255"] == (white == 255)
+        assert tally.noted["labels stored as float"] == (np.dtype(dtype).kind == "f")
 
 
 @pytest.mark.parametrize("values", [(0, 2), (0, 1, 2), (0, 0.5), (0, np.nan), (-1, 0)])
-def test_a_mask_of_other_values_drops_its_case(tmp_path, values):
-    case(tmp_path / "p")
+def test_a_mask_of_other_values_drops_its_scan(tmp_path, values):
+    scan(tmp_path / "p")
     mask = np.resize(np.array(values, np.float32), SHAPE)
     save(tmp_path / "p" / "mask_reader1.nii", mask)
     found, tally, _ = read(tmp_path)
@@ -215,9 +219,9 @@ def moved(affine, by):
     return result
 
 
-def test_a_mask_on_another_grid_drops_its_case(tmp_path):
+def test_a_mask_on_another_grid_drops_its_scan(tmp_path):
     for name in ("a", "b", "c"):
-        case(tmp_path / name)
+        scan(tmp_path / name)
     save(tmp_path / "a" / "mask_reader1.nii", DRAWN[1].astype(np.uint8), moved(AFFINE, 0.01))
     save(tmp_path / "b" / "mask_reader1.nii", DRAWN[1].astype(np.uint8), moved(AFFINE, 0.0005))
     save(tmp_path / "c" / "mask_reader0.nii", DRAWN[1][:, :, :2].astype(np.uint8))
@@ -228,15 +232,15 @@ def test_a_mask_on_another_grid_drops_its_case(tmp_path):
 
 
 def test_a_volume_with_nan_is_dropped(tmp_path):
-    case(tmp_path / "a", image=np.where(HU.max() == HU, np.nan, HU).astype(np.float32))
-    case(tmp_path / "b")
+    scan(tmp_path / "a", image=np.where(HU.max() == HU, np.nan, HU).astype(np.float32))
+    scan(tmp_path / "b")
     found, tally, _ = read(tmp_path)
     assert {item.case.patient for item in found} == {"b"}
     assert tally.dropped == {"image holds NaN or infinite values": 3}
 
 
 def test_a_file_without_orientation_is_read_as_the_format_says_and_noted(tmp_path):
-    folder = case(tmp_path / "p")
+    folder = scan(tmp_path / "p")
     for path in folder.iterdir():
         image = nibabel.load(path)
         array = np.asarray(image.dataobj).copy()  # the file is about to be replaced
@@ -255,17 +259,18 @@ def test_a_file_without_orientation_is_read_as_the_format_says_and_noted(tmp_pat
 # Names
 
 
-def cases_of(tmp_path, *names):
+def scans_of(tmp_path, *names):
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    found, dropped = find_cases(tmp_path)
-    return {case.name: [case.image.name, *case.masks] for case in found}, dropped
+    tally = Tally()
+    found = find_scans(tmp_path, tally)
+    return {scan.name: [scan.image.name, *scan.masks] for scan in found}, tally
 
 
-def test_a_folder_is_a_case_and_its_words_tell_images_from_masks(tmp_path):
-    found, dropped = cases_of(
+def test_a_folder_is_a_scan_and_its_words_tell_images_from_masks(tmp_path):
+    found, tally = scans_of(
         tmp_path,
         *("p1/ct.nii.gz", "p1/seg-anna.nii.gz", "p1/seg-bob.nii.gz", "p1/report.pdf"),
         *("p2/p2_T1w.nii", "p2/p2_lesion.nii", "p2/p2_seg-anna.nii", "p2/p2_seg-bob.nii"),
@@ -278,11 +283,12 @@ def test_a_folder_is_a_case_and_its_words_tell_images_from_masks(tmp_path):
         "p2": ["p2_T1w.nii", "seg-anna", "seg-bob"],
         "p3": ["whatever.nii", "seg-anna", "seg-bob"],
     }
-    assert dropped == [("case needs exactly one image file", "p4"), ("seg-bob is missing", "p5")]
+    assert tally.dropped == {"scan needs exactly one image file": 1, "seg-bob is missing": 1}
+    assert tally.examples == {"scan needs exactly one image file": "p4", "seg-bob is missing": "p5"}
 
 
-def test_flat_files_are_sorted_to_their_cases(tmp_path):
-    found, dropped = cases_of(
+def test_flat_files_are_sorted_to_their_scans(tmp_path):
+    found, tally = scans_of(
         tmp_path,
         *("ct_1_image.nii.gz", "ct_1_reader10.nii.gz", "ct_1_reader9.nii.gz"),
         *("ct_10_image.nii.gz", "ct_10_reader9.nii.gz", "ct_10_reader10.nii.gz"),
@@ -293,11 +299,11 @@ def test_flat_files_are_sorted_to_their_cases(tmp_path):
         "ct_1": ["ct_1_image.nii.gz", "reader9", "reader10"],
         "ct_10": ["ct_10_image.nii.gz", "reader9", "reader10"],
     }
-    assert [reason for reason, _ in dropped] == ["mask without an image"]
+    assert tally.dropped == {"mask without an image": 1}
 
 
-def test_one_case_alone_takes_the_folders_name(tmp_path):
-    found, _ = cases_of(tmp_path / "p7", "scan.nii", "expert1.nii", "expert2.nii", "LungMask.nii")
+def test_one_scan_alone_takes_the_folders_name(tmp_path):
+    found, _ = scans_of(tmp_path / "p7", "scan.nii", "expert1.nii", "expert2.nii", "LungMask.nii")
     assert found == {"p7": ["scan.nii", "expert1", "expert2", "LungMask"]}
 
 
@@ -358,8 +364,8 @@ def patched(path, offset, layout, *values):
     ],
 )
 def test_headers_that_lie_are_refused_with_their_reason(tmp_path, offset, layout, values, reason):
-    case(tmp_path / "a")
-    case(tmp_path / "b")
+    scan(tmp_path / "a")
+    scan(tmp_path / "b")
     patched(tmp_path / "a" / "image.nii", offset, layout, *values)
     found, tally, form = read(tmp_path)
     assert {item.case.patient for item in found} == {"b"}
@@ -370,8 +376,8 @@ def test_headers_that_lie_are_refused_with_their_reason(tmp_path, offset, layout
 
 
 def test_a_gzip_bomb_is_refused_by_its_header(tmp_path):
-    folder = case(tmp_path / "a", suffix=".nii.gz")
-    case(tmp_path / "b", suffix=".nii.gz")
+    folder = scan(tmp_path / "a", suffix=".nii.gz")
+    scan(tmp_path / "b", suffix=".nii.gz")
     content = bytearray(gzip.decompress((folder / "image.nii.gz").read_bytes()))
     struct.pack_into("<4h", content, 40, 3, 2000, 1000, 500)
     (folder / "image.nii.gz").write_bytes(gzip.compress(content))
@@ -385,9 +391,9 @@ def test_a_gzip_bomb_is_refused_by_its_header(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_no_truncation_or_flipped_bit_of_the_voxels_stops_the_other_cases(tmp_path, suffix):
-    folder = case(tmp_path / "a", suffix=suffix)
-    case(tmp_path / "b", suffix=suffix)
+def test_no_truncation_or_flipped_bit_of_the_voxels_stops_the_other_scans(tmp_path, suffix):
+    folder = scan(tmp_path / "a", suffix=suffix)
+    scan(tmp_path / "b", suffix=suffix)
     path = folder / f"image{suffix}"
     content = path.read_bytes()
     whole = [item.case for item in read(tmp_path, window="lung")[0]]
@@ -405,15 +411,15 @@ def test_no_truncation_or_flipped_bit_of_the_voxels_stops_the_other_cases(tmp_pa
         try:
             found, tally, _ = read(tmp_path, window="lung")
         except DataFormatError:
-            pytest.fail("one bad case must not end the whole")
+            pytest.fail("one bad scan must not end the whole")
         assert "b" in {item.case.patient for item in found}
         if suffix == ".nii.gz" and len(found) == len(whole):  # gzip's checksum is silent only about its own header
             assert all(np.array_equal(a.case.image, b.image) for a, b in zip(found, whole, strict=True))
 
 
 def test_links_out_of_the_source_are_refused(tmp_path):
-    case(tmp_path / "source" / "a")
-    outside = case(tmp_path / "outside" / "b")
+    scan(tmp_path / "source" / "a")
+    outside = scan(tmp_path / "outside" / "b")
     (tmp_path / "source" / "b").symlink_to(outside)
     (tmp_path / "source" / "a" / "mask_reader1.nii").unlink()
     (tmp_path / "source" / "a" / "mask_reader1.nii").symlink_to(outside / "mask_reader1.nii")
@@ -424,7 +430,7 @@ def test_links_out_of_the_source_are_refused(tmp_path):
 
 
 def test_without_nibabel_one_line_says_what_to_install(tmp_path, monkeypatch):
-    case(tmp_path / "p")
+    scan(tmp_path / "p")
     for name in [name for name in sys.modules if name.split(".")[0] == "nibabel"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "nibabel", None)

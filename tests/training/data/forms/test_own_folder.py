@@ -59,6 +59,7 @@ def test_experts_are_the_folders_beside_images_in_natural_order(tmp_path, n_expe
         assert np.array_equal(found.case.masks[slot], masks[k])
     assert form.image_type == "uint8"
     assert form.attributes["expert_names"] == ", ".join(f"reader {k}" for k in sorted(masks))
+    assert form.attributes["window"] == "auto: 8 bit and [0, 1] as stored"
     assert not tally.dropped
 
 

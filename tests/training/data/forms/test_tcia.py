@@ -31,7 +31,7 @@ ELL = [
 
 
 def first_sessions():
-    """Four readers of the first series; z of its slices is `ZS`, and a second slice lies at 5.0."""
+    """Four experts of the first series; z of its slices is `ZS`, and a second slice lies at 5.0."""
 
     def at(points, index, **kwargs):
         return Roi(points, ZS[index], sop_uid(FIRST, index), **kwargs)
@@ -174,8 +174,8 @@ def test_what_is_left_out_is_counted_with_its_reason(archive):
     root, _ = archive
     _, tally, _ = read(root)
     assert tally.dropped == {
-        "structure that a reader marked as no nodule": 2,
-        "nodule below 3 mm, of which a reader marked only a point": 1,
+        "structure that an expert marked as no nodule": 2,
+        "nodule below 3 mm, of which an expert marked only a point": 1,
         "XML file that is no LidcReadMessage (of an X-ray, perhaps)": 1,
         "XML file without its series": 1,
         "series that is no CT": 1,
@@ -184,7 +184,7 @@ def test_what_is_left_out_is_counted_with_its_reason(archive):
     }
     assert tally.noted == {
         "outline that encloses no pixel": 1,
-        "annotations of one reader that touch, taken as one nodule": 1,
+        "annotations of one expert that touch, taken as one nodule": 1,
     }
     assert set(tally.examples) == set(tally.dropped) | set(tally.noted)
 
@@ -323,7 +323,7 @@ def test_a_patient_without_a_name_is_found_by_the_study(tmp_path):
     assert TciaFolder(tmp_path, Options()).units() == [Unit("LIDC-IDRI-0078", study.rpartition(".")[2])]
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.filterwarnings("error::UserWarning")
 @pytest.mark.parametrize(
     ("tags", "reason"),
     [
@@ -338,10 +338,21 @@ def test_a_folder_without_one_usable_series_says_why(tmp_path, tags, reason):
         TciaFolder(tmp_path, Options())
 
 
-def test_readers_who_outlined_nothing_leave_no_slices(tmp_path):
+def test_experts_who_outlined_nothing_leave_no_slices(tmp_path):
     one_series(tmp_path, [Session(n_others=1), Session([[Roi([(3, 3)], 0.0)]])])
-    with pytest.raises(DataFormatError, match="no reader outlined a nodule"):
+    with pytest.raises(DataFormatError, match="no expert outlined a nodule"):
         TciaFolder(tmp_path, Options())
+
+
+def test_a_fault_of_ours_is_no_reason_to_drop_a_slice(tmp_path, monkeypatch):
+    one_series(tmp_path, [Session([[Roi(ring(80, 80, 3, 3), 0.0)]])])
+
+    def wrong(*_):
+        raise DataFormatError("wrong")
+
+    monkeypatch.setattr("training.data.forms.tcia.AnnotatedSlice", wrong)
+    with pytest.raises(DataFormatError, match=r"^wrong$"):
+        read(tmp_path)
 
 
 def test_an_empty_folder_is_refused(tmp_path):

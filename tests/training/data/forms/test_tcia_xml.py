@@ -5,8 +5,7 @@ import math
 import pytest
 
 from training.data.forms._tcia_xml import MAX_BYTES, read_readings
-from training.data.forms.interface import Tally
-from training.errors import DataFormatError
+from training.data.forms.interface import Tally, UnusableError
 
 from .tcia_study import Roi, Session, ring, xml_text
 
@@ -45,15 +44,15 @@ def test_points_are_row_then_column_and_counted_from_zero(read):
     assert (placed.sop_uid, placed.z_mm, placed.outline.inclusion) == ("1.2.3.4.9", -3.5, True)
 
 
-def test_readers_are_numbered_by_session_and_one_who_saw_nothing_still_counts(read):
+def test_experts_are_numbered_by_session_and_one_who_saw_nothing_still_counts(read):
     rois = [Roi(SQUARE, 1.0)]
     readings, _ = read(xml_text(UID, [Session([rois]), Session(), Session([rois, rois]), Session([rois])]))
-    assert [annotation.reader for annotation in readings.annotations] == [0, 2, 2, 3]
+    assert [annotation.expert for annotation in readings.annotations] == [0, 2, 2, 3]
 
 
 def test_a_fifth_session_is_left_out_and_counted(read):
     readings, dropped = read(xml_text(UID, [Session([[Roi(SQUARE, 1.0)]])] * 6))
-    assert [annotation.reader for annotation in readings.annotations] == [0, 1, 2, 3]
+    assert [annotation.expert for annotation in readings.annotations] == [0, 1, 2, 3]
     assert dropped == {"reading session after the first 4": 2}
 
 
@@ -62,8 +61,8 @@ def test_points_below_3_mm_and_what_is_no_nodule_are_left_out_and_counted(read):
     readings, dropped = read(xml_text(UID, [session]))
     assert len(readings.annotations) == 1
     assert dropped == {
-        "nodule below 3 mm, of which a reader marked only a point": 2,
-        "structure that a reader marked as no nodule": 3,
+        "nodule below 3 mm, of which an expert marked only a point": 2,
+        "structure that an expert marked as no nodule": 3,
     }
 
 
@@ -160,7 +159,7 @@ BOMB = (
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_its_reason(read, content, reason):
-    with pytest.raises(DataFormatError, match=reason):
+    with pytest.raises(UnusableError, match=reason):
         read(content)
 
 
@@ -168,18 +167,18 @@ def test_a_file_of_many_megabytes_is_refused_before_it_is_parsed(tmp_path):
     path = tmp_path / "big.xml"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(DataFormatError, match="more than 32 MiB"):
+    with pytest.raises(UnusableError, match="more than 32 MiB"):
         read_readings(path, Tally())
 
 
 def test_too_many_elements_are_refused(read, monkeypatch):
     monkeypatch.setattr("training.data.forms._tcia_xml.MAX_ELEMENTS", 50)
-    with pytest.raises(DataFormatError, match="more than 50 elements"):
+    with pytest.raises(UnusableError, match="more than 50 elements"):
         read(one())
 
 
 def test_every_truncation_is_refused(read):
     whole = one().encode()
     for length in range(0, len(whole), 37):
-        with pytest.raises(DataFormatError):
+        with pytest.raises(UnusableError):
             read(whole[:length])
