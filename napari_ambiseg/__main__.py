@@ -104,7 +104,7 @@ def _open(path: str | None) -> int:
         _require_openable(Path(path))  # a wrong file is one line here, before any window
     _, controller = _window()
     if path is not None:
-        QTimer.singleShot(_SETTLE_MS, lambda: controller.open_file(path))
+        QTimer.singleShot(_SETTLE_MS, lambda: controller.open_path(path))
     napari.run()
     return 0
 

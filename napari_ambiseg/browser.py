@@ -40,7 +40,7 @@ class Browser:
         self._framed = False
         self._opened: Mapping[str, Any] | None = None
 
-    def open_file(self, path: str, split: str | None = None, index: int = 0) -> None:
+    def open_hdf5(self, path: str, split: str | None = None, index: int = 0) -> None:
         """Show a case of an HDF5 file, which another process reads: a damaged one must not end the window."""
         self.open(open_isolated(path), path, split, index)
 

@@ -1,8 +1,10 @@
-"""Connects state, layers and sampling process; knows no Qt.
+"""Connects state, layers and child processes; knows no Qt.
 
-The docks change the state or call one of the verbs here (`open_file`, `generate`, ...); `tick`, called some twenty
-times a second by a timer, brings in what the sampling process sent and does the work that must not be done at every
-single event.  An `AmbisegError` becomes one notification here, wherever it came from.
+The docks change the state or call one of the verbs here (`open_path`, `convert`, `generate`, ...).  `Browser` shows
+what can be opened at once, `Converter` offers to convert every other form, `Drawing` draws samples.  `tick`, called
+some twenty times a second by a timer, brings in what the sampling, the counting and the converting process sent, and
+does the work that must not be done at every single event.  An `AmbisegError` becomes one notification here, wherever
+it came from.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from napari_ambiseg.notices import advise, notify, notifying
 from napari_ambiseg.player import Player
 from napari_ambiseg.sample_data import DEMO, DemoSet
 from napari_ambiseg.sources import HDF5, layout_of
-from napari_ambiseg.state import ViewerState
+from napari_ambiseg.state import IDLE, ViewerState
 from napari_ambiseg.survey import Survey
 from training.errors import AmbisegError
 from training.records import AnnotatedSlice
@@ -51,7 +53,7 @@ class Controller:
         self._player = Player(self.state, self.layers)
         self._drawing = Drawing(self.state, self.layers, self.engine, self._player)
         self._browser = Browser(self.state, self.layers, self._drawing.forget)
-        self._converter = Converter(self.state.converting, self._open_hdf5)
+        self._converter = Converter(self.state.converting, self._open_hdf5, self._is_drawing)
         disagreement = self.state.disagreement.events
         disagreement.show_variance.connect(self._show_variance)
         disagreement.show_votes.connect(self._show_votes)
@@ -74,18 +76,18 @@ class Controller:
         """The numbers of all cases of the open split, as far as they are known; `tick` goes on with it."""
         return self._browser.survey
 
-    def open_file(self, path: str | Path) -> None:
+    def open_path(self, path: str | Path) -> None:
         """Open annotated slices, a file or a folder: show the first case, or offer a conversion where it takes one."""
         path = Path(path)
         with notifying():
             layout = layout_of(path)
             if layout == HDF5:
-                self._browser.open_file(str(path))
+                self._browser.open_hdf5(str(path))
             else:
                 self._converter.offer(path, layout)
 
     def convert(self) -> None:
-        """Make HDF5 of what is offered; it opens by itself when it is there."""
+        """Make HDF5 of what is offered; it opens by itself when it is there, unless samples are being drawn then."""
         with notifying():
             self._converter.start()
 
@@ -169,7 +171,10 @@ class Controller:
 
     def _open_hdf5(self, path: str) -> None:
         with notifying():
-            self._browser.open_file(path)
+            self._browser.open_hdf5(path)
+
+    def _is_drawing(self) -> bool:
+        return self.state.sampling.status != IDLE
 
     def _on_inserted(self, event: Any) -> None:
         if not self.layers.ours:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from napari_ambiseg.looking import Look, Seen, Unusable
 from napari_ambiseg.notices import advise, notify
-from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, LOOKING, NOTHING, OFFERED, Converting
+from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, COUNTING, NOTHING, OFFERED, Converting
 from training.data.conversion import Conversion, Failed, Prepared
+from training.data.counting import Counted, Counting, Uncountable
 from training.data.forms.sniffing import summary_of
 from training.data.prepare import Plan, Progress
 
@@ -42,20 +42,22 @@ class Converter:
     ----------
     state : what is offered and how far it is; nothing else is known to the docks
     open_made : shows a converted file
+    is_drawing : whether opening would cost samples that are on their way
     convert : starts a conversion of a source into a file
-    look : starts to count what a source holds
+    count : starts to count what a source holds
     """
 
     def __init__(
         self,
         state: Converting,
         open_made: Callable[[str], None],
+        is_drawing: Callable[[], bool],
         convert: Callable[[Path, Path, Plan], Run] = Conversion,
-        look: Callable[[Path, str], Look] = Look,
+        count: Callable[[Path, str], Counting] = Counting,
     ) -> None:
-        self._state, self._open_made = state, open_made
-        self._convert, self._look_at = convert, look
-        self._look: Look | None = None
+        self._state, self._open_made, self._is_drawing = state, open_made, is_drawing
+        self._convert, self._count = convert, count
+        self._counting: Counting | None = None
         self._run: Run | None = None
         self._ending: threading.Thread | None = None  # which waits for the end of a cancelled run
         self._first: tuple[float, int] | None = None  # when, and how many slices were done by then
@@ -72,13 +74,14 @@ class Converter:
         if self._run is not None:
             advise(f"{Path(state.source).name} is still being converted; wait for its end, or cancel it first")
             return
-        self._end_look()
+        self._end_counting()
         state.source, state.layout, state.summary = str(source), layout, summary_of(layout)
         state.slices = state.patients = 0
         state.result = state.details = ""
+        state.unopened = False
         self.write_to(default_target(source))
-        self._look = self._look_at(source, layout)
-        state.status = LOOKING
+        self._counting = self._count(source, layout)
+        state.status = COUNTING
 
     def write_to(self, target: Path) -> None:
         """Take another file as the one to make."""
@@ -93,26 +96,29 @@ class Converter:
             If the converting process cannot be started.
         """
         state = self._state
-        if state.status not in (LOOKING, OFFERED):
+        if state.status not in (COUNTING, OFFERED):
             return
         self._run = self._convert(Path(state.source), Path(state.target), Plan(layout=state.layout))
-        self._end_look()
+        self._end_counting()
         state.done = state.total = 0
         state.seconds_left = self._first = None
         state.status = CONVERTING
 
     def open_target(self) -> None:
-        """Show the file that is there already, instead of making it again."""
-        if self._run is None:
+        """Show the file that a conversion made: just now, or earlier, instead of making it again."""
+        if self._run is not None:
+            return
+        self._state.unopened = False
+        if self._state.status != CONVERTED:  # whose result stays to be read
             self.cancel()
-            self._open_made(self._state.target)
+        self._open_made(self._state.target)
 
     def cancel(self) -> None:
         """Stop the conversion, of which nothing is left; what was offered stays offered.
 
         Where nothing is under way: take back the offer, or put away the result.
         """
-        self._end_look()
+        self._end_counting()
         if self._run is None:
             self._state.status = NOTHING
         elif self._ending is None:  # its end may take a second or two, in which the window goes on
@@ -122,8 +128,8 @@ class Converter:
 
     def update(self) -> None:
         """Take in what the processes sent."""
-        if self._look is not None and (answer := self._look.poll()) is not None:
-            self._on_look(answer)
+        if self._counting is not None and (answer := self._counting.poll()) is not None:
+            self._on_answer(answer)
         if self._ending is not None:
             if not self._ending.is_alive():
                 self._ending = self._run = None
@@ -134,21 +140,21 @@ class Converter:
 
     def close(self) -> None:
         """End whatever is under way, and leave no half file."""
-        self._end_look()
+        self._end_counting()
         if self._ending is not None:
             self._ending.join()
         elif self._run is not None:
             self._run.cancel()
         self._ending = self._run = None
 
-    def _end_look(self) -> None:
-        if self._look is not None:
-            self._look.end()
-            self._look = None
+    def _end_counting(self) -> None:
+        if self._counting is not None:
+            self._counting.end()
+            self._counting = None
 
-    def _on_look(self, answer: Seen | Unusable) -> None:
-        self._end_look()
-        if isinstance(answer, Unusable):
+    def _on_answer(self, answer: Counted | Uncountable) -> None:
+        self._end_counting()
+        if isinstance(answer, Uncountable):
             self.cancel()
             notify(answer.text)
         else:
@@ -163,9 +169,10 @@ class Converter:
         elif isinstance(event, Prepared):
             self._run = None
             state.result, state.details = told(event.facts)
-            state.target_exists = True
+            state.target_exists, state.unopened = True, self._is_drawing()
             state.status = CONVERTED
-            self._open_made(state.target)
+            if not state.unopened:
+                self._open_made(state.target)
         else:
             self._run = None
             self._offer_again()

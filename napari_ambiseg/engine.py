@@ -23,7 +23,8 @@ from napari_ambiseg.messages import (
     Finished,
     SampleRequest,
 )
-from training.child import Child, Talk, python_module
+from training.child import Child, python_module
+from training.talk import Talk
 
 _COMMAND = python_module("napari_ambiseg.engine_process")
 

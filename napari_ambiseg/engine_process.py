@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -30,9 +29,9 @@ from napari_ambiseg.messages import (
     SampleRequest,
     Stepped,
 )
-from training.child import answer_parent
 from training.errors import AmbisegError
 from training.model_card import newest_checkpoint
+from training.parent import answer_parent, report_bug
 from training.records import BoolArray, Step
 from training.segmenters.interface import SegmentationSampler, StepwiseSampler
 
@@ -99,9 +98,8 @@ class Server:
             return Failed(request.generation, str(error))
         except _ViewerGoneError:
             raise
-        except Exception as error:  # a bug of ours must not cost the warm process: one line there, the rest here
-            traceback.print_exc()
-            return Failed(request.generation, f"sampling failed: {type(error).__name__}: {error}".splitlines()[0])
+        except Exception as error:  # a bug of ours must not cost the warm process
+            return Failed(request.generation, f"sampling failed: {report_bug(error)}")
 
     def _sample(self, request: SampleRequest) -> Finished:
         started = time.perf_counter()

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_ambiseg.dock_names import PLUGIN, VIEWER
+
 Reader = Callable[[str | Sequence[str]], list[tuple[Any, ...]]]
 
 _NO_LAYERS: list[tuple[Any, ...]] = [(None,)]  # napari's word for "read, and there is nothing to show"
-_PLUGIN, _DOCK = "napari-ambiseg", "Disagreement viewer"
 
 
 def read_slices(path: str | Sequence[str]) -> Reader | None:
@@ -63,9 +64,9 @@ def _offer_conversion(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
 
     viewer = current_viewer()
     if viewer is None:
-        raise DataFormatError(f"{path}: has to be converted first: ambiseg prepare SOURCE OUT.hdf5, then open OUT.hdf5")
+        raise DataFormatError(f"{path}: has to be converted first: ambiseg prepare {path} OUT.hdf5; then open OUT.hdf5")
     from napari_ambiseg.controller import controller_of
 
-    viewer.window.add_plugin_dock_widget(_PLUGIN, _DOCK)
-    controller_of(viewer).open_file(str(path))
+    viewer.window.add_plugin_dock_widget(PLUGIN, VIEWER)
+    controller_of(viewer).open_path(str(path))
     return _NO_LAYERS

@@ -15,7 +15,7 @@ from napari_ambiseg.measures import ExpertMeasures, SampleMeasures
 
 IDLE, LOADING, SAMPLING, CANCELLING = "idle", "loading", "sampling", "cancelling"
 NOISY, PREDICTED = "x_t", "x0_hat"
-NOTHING, LOOKING, OFFERED, CONVERTING, CONVERTED = "", "looking", "offered", "converting", "converted"
+NOTHING, COUNTING, OFFERED, CONVERTING, CONVERTED = "", "counting", "offered", "converting", "converted"
 
 
 @dataclass
@@ -49,6 +49,7 @@ class Converting:
     seconds_left: float | None = None
     result: str = ""  # one line on what was made
     details: str = ""  # what was left out or changed, and why, one line each
+    unopened: bool = False  # the new file waits to be opened, since samples were being drawn when it was made
 
 
 @dataclass

@@ -5,46 +5,49 @@ second time.  It listens on a private socket; the key to it goes through its sta
 line, which other users can read.  That same pipe is the child's lifeline: when its parent ends, however it ends, the
 child reads end-of-file and ends too.
 
-`Child` is the parent's side and blocks, but for no longer than it is told to; `Talk` puts two threads around it, so
-that nothing blocks.  `answer_parent` and `limit_memory` are the child's side.
+`Child` is the parent's side and blocks, but for no longer than it is told to; `training.talk` puts two threads around
+it, so that nothing blocks.  The child's side is `training.parent`.
 """
 
 from __future__ import annotations
 
-import _thread
 import os
 import secrets
-import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import ProcessError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection
 from pathlib import Path
-from queue import SimpleQueue
-from tempfile import TemporaryDirectory
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 from training._watchdog import Watchdog
 from training.errors import DeviceError
+from training.parent import ADDRESS
 
-ADDRESS = "ambiseg address: "  # begins the one line of the child's standard output that is meant for us
 PATIENCE = 2.0  # seconds that a child gets to end by itself, or after SIGTERM
 
-# For a child whose work needs no threads; each would take address space that `limit_memory` counts.
+# For a child whose work needs no threads; each would take address space that `training.parent.limit_memory` counts.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 _GONE = (EOFError, OSError, ProcessError)  # what a connection raises when the other end is of no use any more
+_MEMORY = 8 * 2**30  # bytes, besides four times the size of a source that is one file
 
-Message = TypeVar("Message")
+Answer = TypeVar("Answer")
 
 
 def python_module(module: str) -> tuple[str, ...]:
     """The command that runs a module of ours, whatever the working folder holds."""
     return (sys.executable, "-P", "-m", module)
+
+
+def memory_for(source: Path) -> int:
+    """Bytes that a child may take to go through a source: 8 GiB, and four times a source that is one file."""
+    try:
+        return _MEMORY + 4 * (source.stat().st_size if source.is_file() else 0)
+    except OSError:  # the child meets it too, and tells
+        return _MEMORY
 
 
 class ChildEndedError(Exception):
@@ -149,15 +152,16 @@ class Child:
         self._silence = timeout
         self.process.kill()
 
-    def ask(self, message: bytes, timeout: float | None, longest: int = 2**30) -> bytes:
-        """Send a message and wait for the answer, of at most ``longest`` bytes; connects first; errors as in `within`.
+    def ask(self, message: bytes, receive: Callable[[Connection], Answer], timeout: float | None) -> Answer:
+        """Send a message and let ``receive`` take the answer; connects first; errors as in `within`.
 
-        A child that does not answer within ``timeout`` seconds is killed.
+        A child whose whole answer is not there within ``timeout`` seconds is killed, and so is one whose answer
+        ``receive`` raises an error of its own at.
         """
         connection = self.connection or self.connect(timeout)
         with self.within(timeout):
             connection.send_bytes(message)
-            return connection.recv_bytes(longest)
+            return receive(connection)
 
     def epitaph(self) -> str:
         """How a child that hung up came to its end, such as ``ended by signal 11``; one that lives on is killed."""
@@ -198,122 +202,3 @@ class Child:
             return self.process.wait(patience)
         except subprocess.TimeoutExpired:
             return None
-
-
-class Talk(Generic[Message]):
-    """A conversation with a child in which nothing blocks: two daemon threads do the waiting.
-
-    Parameters
-    ----------
-    child : a child that was not connected yet
-    farewell : makes the last message out of how the child ended; not called after `end`
-    receive, send : how one message is taken from and given to the connection; if ``receive`` cannot make sense of
-        one, the child is ended
-
-    Attributes
-    ----------
-    inbox : what the child sent, in order
-    outbox : what it is to be sent
-    """
-
-    def __init__(
-        self,
-        child: Child,
-        farewell: Callable[[str], Message],
-        receive: Callable[[Connection], Message] = Connection.recv,
-        send: Callable[[Connection, Any], None] = Connection.send,
-    ) -> None:
-        self.child = child
-        self.inbox: SimpleQueue[Message] = SimpleQueue()
-        self.outbox: SimpleQueue[Any] = SimpleQueue()  # None ends it
-        self._farewell, self._receive, self._send = farewell, receive, send
-        self._ending = False
-        self._receiver = threading.Thread(target=self._listen, name="ambiseg-receive", daemon=True)
-        self._receiver.start()
-
-    def _listen(self) -> None:
-        """Connect, then pass on every message until the child hangs up."""
-        try:
-            connection = self.child.connect()
-            threading.Thread(target=self._speak, args=(connection,), name="ambiseg-send", daemon=True).start()
-            with self.child.within(None):
-                while True:
-                    self.inbox.put(self._receive(connection))
-        except ChildEndedError as ended:
-            self._take_leave(str(ended))
-        except Exception as error:  # of `receive`; the child was killed on the way here
-            self._take_leave(f"sent a message that makes no sense ({type(error).__name__}) and was ended")
-        finally:
-            self.outbox.put(None)
-
-    def _take_leave(self, how: str) -> None:
-        if not self._ending:
-            self.inbox.put(self._farewell(how))
-
-    def _speak(self, connection: Connection) -> None:
-        while (message := self.outbox.get()) is not None:
-            try:
-                self._send(connection, message)
-            except OSError:
-                return  # the receiving thread sees the same end and reports it
-
-    def end(self, patience: float = PATIENCE) -> None:
-        """End the process for good, without a farewell; ``patience`` as in `Child.end`."""
-        self._ending = True
-        self.child.stop(patience)
-        self._receiver.join(PATIENCE)  # before the connection is closed, whose number another file could get
-        self.child.close()
-
-
-def answer_parent(grace: float = 0.0) -> Connection:
-    """In the child, called first: the connection to the parent that started this process.
-
-    Standard input: the key as one line of hex, then nothing until its end says that the parent is gone.  Standard
-    output: the socket's address as one line; whatever is printed besides goes to standard error.
-
-    Parameters
-    ----------
-    grace : seconds between the parent's end and ours.  SIGTERM's handler, if there is one, runs at their
-        beginning, on any platform.
-    """
-    # Ctrl-C in the terminal is for the parent; this process goes when the parent does.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A library that prints must not write to a pipe that nobody reads any more: only the address goes there.
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    key = bytes.fromhex(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, args=(grace,), daemon=True).start()
-    with TemporaryDirectory(prefix="ambiseg-", ignore_cleanup_errors=True) as folder:
-        address = None if sys.platform == "win32" else str(Path(folder) / "door")
-        with Listener(address, authkey=key) as listener:
-            os.write(answers, f"{ADDRESS}{listener.address}\n".encode())
-            os.close(answers)
-            return listener.accept()
-
-
-def _end_with_parent(grace: float) -> None:
-    """Wait for standard input to end, which it does when the parent does, then end this process too."""
-    while os.read(0, 1):  # not sys.stdin.read(): its lock, held here, would trip the interpreter's own end
-        pass
-    if callable(signal.getsignal(signal.SIGTERM)):
-        if sys.platform == "win32":
-            _thread.interrupt_main(signal.SIGTERM)
-        else:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)  # wakes it where it waits, too
-    time.sleep(grace)  # a child that looks at its connection ends by itself; this is for work that takes long
-    os._exit(0)
-
-
-def limit_memory(n_bytes: int) -> None:
-    """Let this process take at most about ``n_bytes`` of address space from now on, and leave no core behind.
-
-    Does nothing where the system knows no such limit (Windows), or does not let it be set (some of macOS).
-    """
-    if sys.platform == "win32":
-        return
-    import resource
-
-    for limit, value in ((resource.RLIMIT_AS, n_bytes), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(limit)[1]
-        with suppress(ValueError, OSError):  # macOS refuses a limit below what the system has mapped already
-            resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))

@@ -9,17 +9,15 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, QSortFilterProx
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QPushButton,
     QTableView,
-    QWidget,
 )
 
 from napari_ambiseg._qt.dock import Dock, text_line
-from napari_ambiseg.controller import Controller
+from napari_ambiseg._qt.open_buttons import OpenButtons
 from napari_ambiseg.survey import CaseSummary, Survey
 
 _COLUMNS = {
@@ -29,7 +27,6 @@ _COLUMNS = {
     "E[d]": "Mean of 1 - IoU over all pairs of experts, each with itself too: 0 is full agreement",
 }
 _CASE, _PATIENT, _SEEN, _DISTANCE = range(4)
-_PATTERNS = "Annotated slices (*.h5 *.hdf5 *.pickle *.pkl *.nii *.nii.gz)"
 
 
 class CaseTable(QAbstractTableModel):
@@ -87,37 +84,6 @@ class CaseTable(QAbstractTableModel):
     def _summary(self, row: int) -> CaseSummary | None:
         known = self._survey is not None and row < self._known
         return self._survey.summaries[row] if known and self._survey is not None else None
-
-
-class OpenButtons(QWidget):
-    """The three ways to begin."""
-
-    def __init__(self, controller: Controller) -> None:
-        super().__init__()
-        self._controller = controller
-        self.demo = QPushButton("Open &demo cases")
-        self.demo.setToolTip("Synthetic slices that come with the program; needs no file and no network")
-        self.demo.clicked.connect(lambda _: controller.open_demo())
-        self.file = QPushButton("&Open file ...")
-        self.file.setToolTip("Annotated slices in a file: HDF5, or a LIDC pickle or NIfTI, which are converted first")
-        self.file.clicked.connect(lambda _: self._choose_file())
-        self.folder = QPushButton("Open folder ...")
-        self.folder.setToolTip("Annotated slices in a folder, such as LIDC-IDRI from TCIA; it is converted first")
-        self.folder.clicked.connect(lambda _: self._choose_folder())
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        for button in (self.demo, self.file, self.folder):
-            row.addWidget(button)
-
-    def _choose_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open annotated slices", "", f"{_PATTERNS};;All files (*)")
-        if path:
-            self._controller.open_file(path)
-
-    def _choose_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Open a folder of annotated slices")
-        if path:
-            self._controller.open_file(path)
 
 
 class CaseBrowser(Dock):

@@ -19,7 +19,7 @@ from superqt import QElidingLabel
 
 from napari_ambiseg.controller import Controller
 from napari_ambiseg.converting import counted
-from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, LOOKING, NOTHING, OFFERED, Converting
+from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, COUNTING, NOTHING, OFFERED, Converting
 
 _DETAILS_HEIGHT = 110  # pixels; longer ones scroll
 
@@ -74,8 +74,8 @@ class ConversionBar(QFrame):
         self.convert = QPushButton("Convert")
         self.convert.setToolTip("Write the slices to this file, and open it")
         self.convert.clicked.connect(lambda _: self._controller.convert())
-        self.open = QPushButton("Open the file made earlier")
-        self.open.setToolTip("Open the file that is there, as it is")
+        self.open = QPushButton(_OPEN_EARLIER[0])
+        self.open.setToolTip(_OPEN_EARLIER[1])
         self.open.clicked.connect(lambda _: self._controller.open_converted())
         self.more = QPushButton("Details")
         self.more.setToolTip("What was left out or changed, and why")
@@ -91,7 +91,7 @@ class ConversionBar(QFrame):
     def refresh(self) -> None:
         """Show the state as it is now."""
         state = self._state
-        offered, running = state.status in (LOOKING, OFFERED), state.status in (CONVERTING, CANCELLING)
+        offered, running = state.status in (COUNTING, OFFERED), state.status in (CONVERTING, CANCELLING)
         self.setVisible(state.status != NOTHING)
         if state.status == NOTHING:
             self.more.setChecked(False)
@@ -112,7 +112,10 @@ class ConversionBar(QFrame):
         self.more.setVisible(state.status == CONVERTED and bool(state.details))
         self.convert.setVisible(offered)
         self.convert.setText("Convert again" if state.target_exists else "Convert")
-        self.open.setVisible(offered and state.target_exists)
+        self.open.setVisible((offered and state.target_exists) or (state.status == CONVERTED and state.unopened))
+        text, tip = _OPEN_EARLIER if offered else _OPEN_NEW
+        self.open.setText(text)
+        self.open.setToolTip(tip)
         self.cancel.setText("Close" if state.status == CONVERTED else "Cancel")
         self.cancel.setToolTip(_CANCEL[state.status])
         self.cancel.setEnabled(state.status != CANCELLING)
@@ -130,8 +133,10 @@ class ConversionBar(QFrame):
             self._controller.convert_to(path)
 
 
+_OPEN_EARLIER = "Open the file made earlier", "Open the file that is there, as it is"
+_OPEN_NEW = "Open", "Open the new file, and drop the samples of the case that is shown"
 _CANCEL = {
-    LOOKING: "Do not convert",
+    COUNTING: "Do not convert",
     OFFERED: "Do not convert",
     CONVERTING: "Stop converting; nothing of the unfinished file stays",
     CANCELLING: "Stopping ...",
@@ -154,7 +159,7 @@ def _headline(state: Converting) -> str:
     name = Path(state.source).name
     if state.status in (CONVERTING, CANCELLING):
         return f"Converting {name}"
-    if state.status == LOOKING:
+    if state.status == COUNTING:
         return f"{name}: counting its slices ..."
     if not state.slices:  # nobody waited for the count
         return f"{name}: convert?"

@@ -11,21 +11,13 @@ from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QPushB
 from superqt import QElidingLabel
 
 from napari_ambiseg._compat import main_window, unwrapped
-from napari_ambiseg._qt.case_browser import OpenButtons
 from napari_ambiseg._qt.conversion_bar import ConversionBar
 from napari_ambiseg._qt.dock import Dock
 from napari_ambiseg._qt.drops import Drops
+from napari_ambiseg._qt.open_buttons import OpenButtons
+from napari_ambiseg.dock_names import CASES, DISAGREEMENT, PLUGIN, POSTPROCESSING, SAMPLER, TRAJECTORY, VIEWER
 from napari_ambiseg.layers import IMAGE, KEY
 
-PLUGIN = "napari-ambiseg"
-VIEWER, CASES, SAMPLER, TRAJECTORY, DISAGREEMENT, POSTPROCESSING = (
-    "Disagreement viewer",
-    "Cases",
-    "Sampler",
-    "Trajectory",
-    "Disagreement",
-    "Post-processing",
-)
 # The right column from top to bottom; what stands together shares a place, one tab each, the first one in front.
 _COLUMN = ((VIEWER,), (DISAGREEMENT, CASES), (SAMPLER, POSTPROCESSING))
 _HEIGHTS = (110, 640, 260)
@@ -127,7 +119,7 @@ class ViewerPanel(Dock):
         converting = self.state.converting.events
         self.follow(
             events.index, events.key, events.split, converting.status, converting.slices, converting.patients,
-            converting.target, converting.target_exists, converting.done, converting.seconds_left,
+            converting.target, converting.target_exists, converting.done, converting.seconds_left, converting.unopened,
         )  # fmt: skip
         self.conversion.more.toggled.connect(lambda _: self._mark_stale())
         self.drops: Drops | None = None

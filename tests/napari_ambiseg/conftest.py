@@ -3,15 +3,59 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
 from PIL import Image
 
+from napari_ambiseg.controller import Controller
 from training.data.conversion import Conversion
+from training.data.hdf5 import write_dataset
 from training.data.phantom import phantom_case
+
+from .played_engine import PlayedEngine
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    """A viewer without a window."""
+    return ViewerModel()
+
+
+@pytest.fixture
+def engine() -> PlayedEngine:
+    """An engine that the test plays."""
+    return PlayedEngine()
+
+
+@pytest.fixture
+def controller(viewer: ViewerModel, engine: PlayedEngine) -> Iterator[Controller]:
+    """The controller of both."""
+    controller = Controller(viewer, engine)
+    controller.state.sampling.n_samples = 6
+    yield controller
+    controller.close()
+
+
+@pytest.fixture
+def told() -> Callable[[], list[str]]:
+    """The notifications of this test."""
+    before = len(notification_manager.records)
+    return lambda: [str(record.message) for record in notification_manager.records[before:]]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Two splits of synthetic slices, 8 and 3."""
+    path = tmp_path / "cases.hdf5"
+    splits = {"train": [phantom_case(i, 1, 64).slice for i in range(8)]}
+    write_dataset(path, splits | {"val": [phantom_case(i, 2, 64).slice for i in range(3)]}, {})
+    return path
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from napari_ambiseg.state import (
     CANCELLING,
     CONVERTED,
     CONVERTING,
-    LOOKING,
+    COUNTING,
     NOTHING,
     OFFERED,
     Converting,
@@ -78,7 +78,7 @@ def test_nothing_is_shown_while_nothing_is_offered(bar):
 
 @pytest.mark.parametrize(
     ("status", "text"),
-    [(LOOKING, "LIDC: counting its slices ..."), (OFFERED, "LIDC: 8 patients, about 207 slices. Convert?")],
+    [(COUNTING, "LIDC: counting its slices ..."), (OFFERED, "LIDC: 8 patients, about 207 slices. Convert?")],
 )
 def test_an_offer_says_what_it_is_how_much_and_where_it_goes(bar, status, text):
     bar.put(status=status, patients=8, slices=207)
@@ -135,6 +135,16 @@ def test_a_result_is_one_line_with_its_reasons_on_demand(bar):
     assert parts(bar) == {"headline", "target", "cancel"}
 
 
+def test_a_new_file_that_is_not_open_yet_can_be_opened(bar):
+    bar.put(status=CONVERTED, result="204 slices of 8 patients", unopened=True)
+    assert parts(bar) == {"headline", "target", "open", "cancel"}
+    assert bar.open.text() == "Open"
+    bar.open.click()
+    assert bar._controller.used == ["open"]
+    bar.put(unopened=False)
+    assert parts(bar) == {"headline", "target", "cancel"}
+
+
 def test_a_name_that_looks_like_markup_is_shown_as_it_is(bar):
     bar.put(status=OFFERED, source="/data/<img src='x'>")
     assert bar.headline.textFormat() == Qt.TextFormat.PlainText
@@ -179,7 +189,7 @@ def test_from_a_folder_to_its_first_case_without_a_pause(opened, wait, slices_fo
     bar, state = panel.conversion, controller.state.converting
     height, beats = panel.height(), []
     pulse_of(panel.viewer).beat.connect(lambda: beats.append(time.monotonic()))
-    controller.open_file(slices_folder)
+    controller.open_path(slices_folder)
     wait(lambda: bar.headline.text() == "slices: 2 patients, about 6 slices. Convert?")
     assert panel.viewport().rect().contains(bar.convert.mapTo(panel.viewport(), bar.convert.rect().bottomRight()))
     bar.convert.click()
@@ -197,7 +207,7 @@ def test_from_a_folder_to_its_first_case_without_a_pause(opened, wait, slices_fo
 def test_a_cancelled_run_can_be_started_again(opened, wait, slices_folder):
     panel, controller = opened
     bar, state = panel.conversion, controller.state.converting
-    controller.open_file(slices_folder)
+    controller.open_path(slices_folder)
     controller.convert()
     wait(lambda: bar.bar.value() > 0)
     began = time.monotonic()
@@ -213,7 +223,7 @@ def test_a_cancelled_run_can_be_started_again(opened, wait, slices_folder):
 def test_closing_the_window_ends_the_conversion_and_leaves_no_half_file(opened, wait, slices_folder):
     panel, controller = opened
     state, before = controller.state.converting, set(psutil.Process().children())
-    controller.open_file(slices_folder)
+    controller.open_path(slices_folder)
     controller.convert()
     wait(lambda: state.done > 0)
     children = set(psutil.Process().children()) - before

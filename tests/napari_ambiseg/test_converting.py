@@ -1,6 +1,5 @@
 """The offer to convert, the run and its result, without a window: runs that the tests play, and then real ones."""
 
-import sys
 import threading
 import time
 
@@ -9,9 +8,9 @@ from napari.utils.notifications import notification_manager
 
 import training
 from napari_ambiseg.converting import Converter, can_write, counted, default_target, told
-from napari_ambiseg.looking import Look, Seen, Unusable
-from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, LOOKING, NOTHING, OFFERED, Converting
+from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, COUNTING, NOTHING, OFFERED, Converting
 from training.data.conversion import Failed, Prepared
+from training.data.counting import Counted, Uncountable
 from training.data.forms.sniffing import recognise
 from training.data.prepare import Plan, Progress
 from training.errors import DeviceError
@@ -19,7 +18,11 @@ from training.errors import DeviceError
 FACTS = {"slices": 5, "patients": 2, "dropped": {}, "noted": {}}
 
 
-class PlayedLook:
+def idle():
+    return False
+
+
+class PlayedCounting:
     def __init__(self, path, layout):
         self.asked, self.answer, self.ended = (path, layout), None, False
 
@@ -49,16 +52,17 @@ class Bench:
     """A converter whose child processes are played; remembers all of them, and what was opened."""
 
     def __init__(self):
-        self.state, self.looks, self.runs, self.opened = Converting(), [], [], []
-        self.converter = Converter(self.state, self.opened.append, self._run, self._look)
+        self.state, self.counts, self.runs, self.opened = Converting(), [], [], []
+        self.is_drawing = False
+        self.converter = Converter(self.state, self.opened.append, lambda: self.is_drawing, self._run, self._count)
 
     def _run(self, *asked):
         self.runs.append(PlayedRun(*asked))
         return self.runs[-1]
 
-    def _look(self, *asked):
-        self.looks.append(PlayedLook(*asked))
-        return self.looks[-1]
+    def _count(self, *asked):
+        self.counts.append(PlayedCounting(*asked))
+        return self.counts[-1]
 
     def play(self, *events):
         self.runs[-1].events += events
@@ -94,23 +98,23 @@ def wait(converter, condition, seconds=30):
 def test_an_offer_says_what_the_source_is_then_how_much_it_holds(bench, source):
     bench.converter.offer(source, "lidc-slices")
     state = bench.state
-    assert (state.status, state.source, state.layout) == (LOOKING, str(source), "lidc-slices")
+    assert (state.status, state.source, state.layout) == (COUNTING, str(source), "lidc-slices")
     assert state.summary.startswith("folders LIDC-IDRI-####")
     assert state.target == str(source.parent / "LIDC.ambiseg.hdf5")
     assert not state.target_exists
-    assert bench.looks[0].asked == (source, "lidc-slices")
+    assert bench.counts[0].asked == (source, "lidc-slices")
     bench.converter.update()
-    assert state.status == LOOKING
-    bench.looks[0].answer = Seen(207, 8)
+    assert state.status == COUNTING
+    bench.counts[0].answer = Counted(207, 8)
     bench.converter.update()
     assert (state.status, state.slices, state.patients) == (OFFERED, 207, 8)
-    assert bench.looks[0].ended
+    assert bench.counts[0].ended
     assert bench.runs == []  # nothing is converted until somebody says so
 
 
 def test_a_source_that_is_not_what_it_looked_like_is_one_notification_and_no_offer(bench, source, told_user):
     bench.converter.offer(source, "lidc-slices")
-    bench.looks[0].answer = Unusable("LIDC: no slice has an image")
+    bench.counts[0].answer = Uncountable("LIDC: no slice has an image")
     bench.converter.update()
     bench.converter.update()
     assert bench.state.status == NOTHING
@@ -122,7 +126,7 @@ def test_a_run_from_offer_to_opened_file(bench, source):
     bench.converter.start()  # before the count is there: nobody has to wait for it
     state = bench.state
     assert state.status == CONVERTING
-    assert bench.looks[0].ended
+    assert bench.counts[0].ended
     assert bench.runs[0].asked == (source, source.parent / "LIDC.ambiseg.hdf5", Plan(layout="lidc-slices"))
     bench.play(Progress(1, 207), Progress(30, 207))
     assert (state.done, state.total) == (30, 207)
@@ -132,6 +136,21 @@ def test_a_run_from_offer_to_opened_file(bench, source):
     bench.converter.cancel()
     assert state.status == NOTHING
     assert bench.runs[0].cancelled == 0
+
+
+def test_a_run_that_ends_while_samples_are_drawn_leaves_them_alone_until_somebody_opens_its_file(bench, source):
+    bench.converter.offer(source, "cimd")
+    bench.converter.start()
+    bench.is_drawing = True
+    bench.play(Prepared(FACTS))
+    state = bench.state
+    assert (state.status, state.unopened, bench.opened) == (CONVERTED, True, [])
+    bench.is_drawing = False
+    bench.converter.update()
+    assert bench.opened == []  # what was drawn is being looked at
+    bench.converter.open_target()
+    assert bench.opened == [state.target]
+    assert (state.status, state.unopened, state.result) == (CONVERTED, False, "5 slices of 2 patients")
 
 
 def test_the_time_left_is_that_of_the_slices_left_at_the_pace_so_far(bench, source, monkeypatch):
@@ -170,7 +189,7 @@ def test_cancel_takes_an_offer_back(bench, source):
     bench.converter.offer(source, "cimd")
     bench.converter.cancel()
     assert bench.state.status == NOTHING
-    assert bench.looks[0].ended
+    assert bench.counts[0].ended
 
 
 def test_cancelling_a_run_does_not_make_the_window_wait_and_the_offer_stays(bench, source):
@@ -215,11 +234,11 @@ def test_a_process_that_cannot_be_started_leaves_the_offer(source):
         raise DeviceError("cannot start the converting process")
 
     state = Converting()
-    converter = Converter(state, print, refuse, PlayedLook)
+    converter = Converter(state, print, idle, refuse, PlayedCounting)
     converter.offer(source, "cimd")
     with pytest.raises(DeviceError):
         converter.start()
-    assert state.status == LOOKING
+    assert state.status == COUNTING
     converter.cancel()
     assert state.status == NOTHING
 
@@ -228,7 +247,7 @@ def test_a_second_source_has_to_wait_for_the_run_but_replaces_an_offer(bench, so
     other = tmp_path / "other"
     bench.converter.offer(source, "cimd")
     bench.converter.offer(other, "nifti")
-    assert (bench.state.source, bench.looks[0].ended) == (str(other), True)
+    assert (bench.state.source, bench.counts[0].ended) == (str(other), True)
     bench.converter.start()
     bench.converter.offer(source, "cimd")
     assert bench.state.source == str(other)
@@ -236,7 +255,7 @@ def test_a_second_source_has_to_wait_for_the_run_but_replaces_an_offer(bench, so
     assert text.startswith("other is still being converted")
     bench.play(Prepared(FACTS))
     bench.converter.offer(source, "cimd")
-    assert (bench.state.source, bench.state.status, bench.state.result) == (str(source), LOOKING, "")
+    assert (bench.state.source, bench.state.status, bench.state.result) == (str(source), COUNTING, "")
 
 
 def test_verbs_at_the_wrong_time_do_nothing(bench):
@@ -310,7 +329,7 @@ def test_nothing_can_be_written_into_a_file_or_into_what_is_not_there(tmp_path):
 
 def test_a_folder_becomes_a_file(slices_folder):
     state, opened = Converting(), []
-    converter = Converter(state, opened.append)
+    converter = Converter(state, opened.append, idle)
     converter.offer(slices_folder, recognise(slices_folder))
     wait(converter, lambda: state.status == OFFERED)
     assert (state.slices, state.patients) == (6, 2)
@@ -326,7 +345,7 @@ def test_a_folder_becomes_a_file(slices_folder):
 @pytest.mark.parametrize("end", ["cancel", "close"])
 def test_a_run_that_is_stopped_ends_within_two_seconds_and_leaves_nothing(slices_folder, slow_conversion, end):
     state, opened = Converting(), []
-    converter = Converter(state, opened.append, slow_conversion)
+    converter = Converter(state, opened.append, idle, slow_conversion)
     before = set(slices_folder.parent.rglob("*"))
     converter.offer(slices_folder, "lidc-slices")
     converter.start()
@@ -338,25 +357,3 @@ def test_a_run_that_is_stopped_ends_within_two_seconds_and_leaves_nothing(slices
     assert time.monotonic() - began < 2
     assert set(slices_folder.parent.rglob("*")) == before
     assert opened == []
-
-
-def test_looking_at_what_is_damaged_as_a_whole_tells_why(tmp_path):
-    (tmp_path / "LIDC-IDRI-0001" / "nodule-0" / "images").mkdir(parents=True)
-    look = Look(tmp_path, "lidc-slices")
-    answer = None
-    until = time.monotonic() + 30
-    while answer is None and time.monotonic() < until:
-        answer = look.poll()
-        time.sleep(0.01)
-    look.end()
-    assert isinstance(answer, Unusable)
-    assert str(tmp_path) in answer.text
-
-
-def test_a_look_whose_process_dies_is_unusable(tmp_path):
-    look = Look(tmp_path, "lidc-slices", (sys.executable, "-c", "raise SystemExit(3)"))
-    until = time.monotonic() + 30
-    while (answer := look.poll()) is None and time.monotonic() < until:
-        time.sleep(0.01)
-    look.end()
-    assert answer == Unusable(f"{tmp_path}: the process that counts its slices ended with exit code 3")

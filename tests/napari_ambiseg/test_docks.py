@@ -119,7 +119,7 @@ def test_areas_are_in_pixels_where_no_spacing_is_known_and_for_any_number_of_exp
     masks[0, 4:8, 4:8] = True
     case = AnnotatedSlice(np.zeros((16, 16), np.float32), masks, "patient", "key")
     every_file_holds(monkeypatch, OneSplit([case]))
-    controller.open_file("any.h5")
+    controller.open_path("any.h5")
     panel = dock(DisagreementPanel)
     assert panel.seen.text() == "Seen by 1 of 7 experts"
     assert panel.pairs._unit.text() == "px"
@@ -337,7 +337,7 @@ def column(browser, at):
 
 def test_the_table_lists_the_split_and_ranks_it(controller, dock, monkeypatch):
     every_file_holds(monkeypatch, OneSplit([disagreeing(at) for at in (1, 5, 3)]))
-    controller.open_file("any.h5")
+    controller.open_path("any.h5")
     while not controller.survey.done:
         controller.tick()
     browser = dock(CaseBrowser)
@@ -359,7 +359,7 @@ def test_the_table_lists_the_split_and_ranks_it(controller, dock, monkeypatch):
 def test_nine_thousand_cases_are_listed_without_reading_them(controller, dock, monkeypatch):
     dataset = OneSplit([disagreeing(3)] * 9000)
     every_file_holds(monkeypatch, dataset)
-    controller.open_file("any.h5")
+    controller.open_path("any.h5")
     browser = dock(CaseBrowser)
     assert browser.table.model().rowCount() == 9000
     assert column(browser, 3)[-1] == "..."
@@ -378,7 +378,7 @@ def test_a_case_that_cannot_be_read_is_named_and_the_rest_stays_usable(controlle
     every_file_holds(monkeypatch, dataset)
     told = []
     monkeypatch.setattr("napari.utils.notifications.show_error", told.append)
-    controller.open_file("any.h5")
+    controller.open_path("any.h5")
     while not controller.survey.done:
         controller.tick()
     browser = dock(CaseBrowser)

@@ -58,7 +58,7 @@ def test_a_folder_of_slices_opens_the_window_with_its_offer(monkeypatch, slices_
 
 class Opener:
     def __init__(self, opened):
-        self.open_file = opened.append
+        self.open_path = opened.append
 
 
 @pytest.mark.parametrize("arguments", [["demo", "--samples", "0"], ["demo", "--steps", "many"]])

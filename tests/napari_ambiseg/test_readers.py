@@ -110,7 +110,7 @@ def test_a_pickle_or_volume_of_somebody_else_is_declined(tmp_path):
 
 def test_without_a_viewer_a_form_that_must_be_converted_says_how(slices_folder, monkeypatch):
     monkeypatch.setattr("napari.current_viewer", lambda: None)
-    with pytest.raises(DataFormatError, match="ambiseg prepare"):
+    with pytest.raises(DataFormatError, match=f"ambiseg prepare {slices_folder} OUT.hdf5"):
         read_slices(str(slices_folder))(str(slices_folder))
 
 

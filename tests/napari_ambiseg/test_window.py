@@ -11,8 +11,9 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_ambiseg._qt.dock import pulse_of
-from napari_ambiseg._qt.viewer_panel import PLUGIN, open_all_docks
+from napari_ambiseg._qt.viewer_panel import open_all_docks
 from napari_ambiseg.controller import controller_of
+from napari_ambiseg.dock_names import PLUGIN
 from napari_ambiseg.engine import Engine
 from napari_ambiseg.layers import expert_colour
 from napari_ambiseg.state import IDLE, SAMPLING

@@ -13,11 +13,11 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, Self
 
-from training.child import ONE_THREAD, Child, Talk, python_module
+from training.child import ONE_THREAD, Child, memory_for, python_module
 from training.data.prepare import Plan, Progress
+from training.talk import Talk
 
 _COMMAND = python_module("training.data.conversion_process")
-_MEMORY = 8 * 2**30  # bytes that a conversion may take, besides four times the size of a source that is one file
 _LONGEST = 2**24  # bytes of one message
 _PATIENCE = 1.5  # seconds that a cancelled child gets to remove its unfinished file itself
 _TICK = 0.1  # seconds; on Windows a wait without an end cannot be interrupted
@@ -49,8 +49,7 @@ class Conversion:
     Parameters
     ----------
     source, out, plan : as in `training.data.prepare.prepare`
-    memory : bytes that the child may take, where the system can limit that; by default 8 GiB and four times a
-        source that is one file
+    memory : bytes that the child may take, where the system can limit that; by default `training.child.memory_for`
     command : how to start the child
 
     Raises
@@ -65,8 +64,7 @@ class Conversion:
         self.source, self.out = Path(source), Path(out)
         self._place = Path.cwd() / self.out.parent  # where the unfinished file is, even if we go elsewhere
         self._worker: int | None = None  # the child's own idea of its process id, which names the unfinished file
-        if memory is None:
-            memory = _MEMORY + 4 * (self.source.stat().st_size if self.source.is_file() else 0)
+        memory = memory_for(self.source) if memory is None else memory
         child = Child(command, "the converting process", ONE_THREAD)
         self._talk: Talk[bytes] | None = Talk(child, _farewell, _receive, Connection.send_bytes)
         atexit.register(self.cancel)
@@ -150,12 +148,12 @@ class Conversion:
                 case "died":
                     how = facts["how"]
                     return Failed(
-                        f"{self.source}: the program that converts it {how}; "
+                        f"{self.source}: the converting process {how}; "
                         "the source is damaged, made to do harm, or too large for this machine"
                     )
         except (ValueError, TypeError, LookupError):
             pass  # said below, with any other message that makes no sense
-        return Failed(f"{self.source}: the program that converts it sent a message that makes no sense and was ended")
+        return Failed(f"{self.source}: the converting process sent a message that makes no sense and was ended")
 
 
 def _farewell(how: str) -> bytes:

@@ -11,17 +11,16 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from training.child import answer_parent, limit_memory
 from training.data.forms.interface import Options
 from training.data.prepare import Plan, Progress, Report, prepare
 from training.errors import AmbisegError
+from training.parent import answer_parent, limit_memory, report_bug
 
 INTERVAL = 0.05  # seconds between two progress messages
 GRACE = 1.0  # seconds to remove the unfinished file after the parent's end
@@ -62,10 +61,8 @@ def _work(order: Mapping[str, Any], reporter: _Reporter, convert: Convert) -> di
     except MemoryError:
         gib = order["memory"] / 2**30
         return {"event": "failed", "text": f"{source}: cannot be converted: it takes more than {gib:.0f} GiB of memory"}
-    except Exception as error:  # a bug of ours: one line there, the rest here
-        traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return {"event": "failed", "text": f"{source}: cannot be converted: {reason}"}
+    except Exception as error:  # a bug of ours
+        return {"event": "failed", "text": f"{source}: cannot be converted: {report_bug(error)}"}
     return {"event": "prepared", "facts": dict(report.facts)}
 
 

@@ -14,6 +14,7 @@ import math
 import os
 import threading
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +32,7 @@ _COMMAND = python_module("training.data.reading_process")
 _START = 60.0  # seconds that a busy machine may need to start Python
 _SLOWEST = 10e6  # bytes per second of the slowest disk that is still waited for
 _MUCH = 32 * 2**20  # bytes that are read about as fast as a child is started
+_LONGEST = 2**30  # bytes of an answer, without its arrays
 _DTYPES = ("|u1", "|b1", "<f4", ">f4", "<i2", ">i2")  # of images, masks and Hounsfield units
 _NONSENSE = (ValueError, TypeError, LookupError, AttributeError)  # what a wrong answer raises when it is taken apart
 
@@ -58,10 +60,11 @@ def open_isolated(path: str | Path, timeout: float = 10.0) -> Dataset:
     return _IsolatedDataset(Path(path), timeout)
 
 
-def seems_annotated(path: str | Path, timeout: float = 10.0) -> bool:
+def seems_annotated(path: str | Path, timeout: float = 2.0) -> bool:
     """Whether an HDF5 file has the groups and arrays of annotated slices, as `is_annotated_hdf5`; never raises.
 
-    A file that ends the process that looks, or keeps it from answering, seems to be: opening it tells what is wrong.
+    A file that ends the reading process, or keeps it from answering for ``timeout`` seconds, seems to be one: opening
+    it tells what is wrong.
     """
     source = _Source(Path(path), timeout)
     try:
@@ -121,7 +124,7 @@ class _Reader:
             except ChildEndedError as ended:
                 self._end()
                 raise DataFormatError(
-                    f"{source.path}: the program that reads it {ended}; the file is damaged or made to do harm"
+                    f"{source.path}: the reading process {ended}; the file is damaged or made to do harm"
                 ) from ended
             finally:
                 if not self._open:  # as after a file that could not be opened
@@ -173,15 +176,10 @@ class _Reader:
             ) from ended
 
     def _exchange(self, source: _Source, request: Facts, timeout: float) -> tuple[Facts, list[NDArray[Any]]]:
-        assert self._child is not None and self._child.connection is not None  # noqa: S101, PT018 - for mypy
-        connection = self._child.connection
+        assert self._child is not None  # noqa: S101 - for mypy
         request = {**request, "file": source.number, "path": str(source.path)}
         try:
-            with self._child.within(timeout):
-                connection.send_bytes(json.dumps(request).encode())
-                facts: Facts = json.loads(connection.recv_bytes(2**30))
-                announced = facts.pop("arrays")
-                arrays = [_received(connection, dtype, shape) for dtype, shape in announced]
+            facts, arrays = self._child.ask(json.dumps(request).encode(), _receive, timeout)
         except _NONSENSE as error:
             raise ChildEndedError("sent an answer that makes no sense and was ended") from error
         if "error" in facts:
@@ -206,7 +204,13 @@ def _error(facts: Facts) -> AmbisegError:
     return kind(str(facts["text"]))
 
 
-def _received(connection: Any, dtype: str, shape: list[int]) -> NDArray[Any]:
+def _receive(connection: Connection) -> tuple[Facts, list[NDArray[Any]]]:
+    """One answer, whole."""
+    facts: Facts = json.loads(connection.recv_bytes(_LONGEST))
+    return facts, [_received(connection, dtype, shape) for dtype, shape in facts.pop("arrays")]
+
+
+def _received(connection: Connection, dtype: str, shape: list[int]) -> NDArray[Any]:
     """One array, whose bytes follow in any number of messages."""
     if dtype not in _DTYPES or not 2 <= len(shape) <= 4 or not all(type(size) is int and size > 0 for size in shape):
         raise ValueError
@@ -256,7 +260,7 @@ class _IsolatedDataset(Dataset):
             splits = {name: _IsolatedSplit(self._source, name, split) for name, split in facts["splits"].items()}
         except _NONSENSE as error:
             self.close()
-            raise DataFormatError(f"{path}: the program that reads it sent an answer that makes no sense") from error
+            raise DataFormatError(f"{path}: the reading process sent an answer that makes no sense") from error
         self.splits: Mapping[str, SliceDataset] = MappingProxyType(splits)
 
     def close(self) -> None:

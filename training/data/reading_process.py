@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.child import answer_parent, limit_memory
 from training.data.dataset import Dataset
 from training.data.hdf5 import is_annotated_hdf5
 from training.data.opening import open_dataset
 from training.errors import AmbisegError
+from training.parent import answer_parent, limit_memory, report_bug
 
 CHUNK = 2**18  # bytes of an array that are sent at once; about what the system keeps for a socket
 SPARE_MEMORY = 4 * 2**30  # bytes, besides what is known to be needed
@@ -71,9 +70,8 @@ class Server:
             return {"error": type(error).__name__, "text": str(error)}, []
         except MemoryError:
             reason = "it takes more memory than reading it should"
-        except Exception as error:  # a bug of ours must not cost the other open files: one line there, the rest here
-            traceback.print_exc()
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        except Exception as error:  # a bug of ours must not cost the other open files
+            reason = report_bug(error)
         return {"error": "DataFormatError", "text": f"{request['path']}: cannot be read ({reason})"}, []
 
     def _look(self, request: dict[str, Any]) -> Answer:

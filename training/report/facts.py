@@ -37,8 +37,8 @@ def describe(what: str) -> Facts:
         return describe_model(what)
     if what in PRESETS:
         return describe_preset(PRESETS[what])
-    if not path.exists():
-        names = ", ".join([*shipped_models(), *PRESETS])
+    if not (path.is_file() or path.is_dir()):
+        names = ", ".join(dict.fromkeys([*shipped_models(), *PRESETS]))
         raise ConfigError(f"{what!r} is no file, model or preset; models and presets are: {names}")
     with open_isolated(path) as dataset:
         return describe_dataset(dataset)

@@ -143,11 +143,11 @@ def test_the_plan_arrives_as_it_was_sent(begin):
         ("memory", "{source}: cannot be converted: it takes more than 2 GiB of memory"),
         (
             "crash",
-            "{source}: the program that converts it ended by signal 11; " + HARM,
+            "{source}: the converting process ended by signal 11; " + HARM,
         ),
         (
             "exit",
-            "{source}: the program that converts it ended with exit code 4; " + HARM,
+            "{source}: the converting process ended with exit code 4; " + HARM,
         ),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_program_that_cannot_be_started_is_an_error_at_once(begin):
 
 def test_a_program_that_sends_nonsense_is_one_line(begin, tmp_path):
     script = tmp_path / "nonsense.py"
-    script.write_text("from training.child import answer_parent\nanswer_parent().send_bytes(b'[]')\ninput()")
+    script.write_text("from training.parent import answer_parent\nanswer_parent().send_bytes(b'[]')\ninput()")
     (end,) = begin("quick", command=(sys.executable, "-P", str(script))).events()
     assert end.text.endswith("sent a message that makes no sense and was ended")
 

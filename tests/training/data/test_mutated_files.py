@@ -170,7 +170,7 @@ class Survey:
             assert told.startswith(str(self.target)) or "slice " in told
             assert "\n" not in told
             self.counts["refused"] += 1
-            self.counts["the child died"] += "the program that reads it ended" in told
+            self.counts["the child died"] += "the reading process ended" in told
             self.counts["the child hung"] += "did not answer" in told
         else:
             self.counts["identical" if same else "different"] += 1
@@ -229,9 +229,7 @@ def test_a_mutated_file_without_checksums_does_no_harm(survey, seeds):
 @pytest.mark.parametrize("seeds", [range(10), pytest.param(range(1000, 1200), marks=SLOW)], ids=len)
 def test_a_mutated_file_of_the_published_slices_does_no_harm(survey, shared_data, seeds):
     content = (shared_data / "lidc_published.hdf5").read_bytes()
-    for state in survey(lambda path: path.write_bytes(content)):
-        for seed in seeds:
-            state.try_out(seed, mutated(seed, content))
+    try_mutations(survey, lambda path: path.write_bytes(content), seeds)
 
 
 @pytest.mark.slow

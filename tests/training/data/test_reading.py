@@ -20,7 +20,7 @@ from training.data.phantom import phantom_case
 from training.data.reading import open_isolated, seems_annotated
 from training.errors import ConfigError, DataFormatError, DeviceError
 
-# A reading process in which a file's name says what it does to the program that opens or reads it.
+# A reading process in which a file's name says what it does to that process when it is opened or read.
 HOSTILE = """
     import os, sys, time
     from pathlib import Path
@@ -58,6 +58,10 @@ HOSTILE = """
         def _slice(self, request):
             behave(Path(request["path"]), "read")
             return super()._slice(request)
+
+        def _look(self, request):
+            behave(Path(request["path"]), "look")
+            return super()._look(request)
 
     process.open_dataset = open_dataset
     process.limit_memory(process.SPARE_MEMORY)
@@ -258,13 +262,13 @@ def test_a_file_that_was_replaced_while_the_child_was_away_is_not_taken_for_the_
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        ("crash", "the program that reads it ended by signal 11; the file is damaged or made to do harm"),
-        ("exit", "the program that reads it ended with exit code 5; the file is damaged"),
-        ("hang", "the program that reads it did not answer within 0.4 s; the file is damaged"),
+        ("crash", "the reading process ended by signal 11; the file is damaged or made to do harm"),
+        ("exit", "the reading process ended with exit code 5; the file is damaged"),
+        ("hang", "the reading process did not answer within 0.4 s; the file is damaged"),
         ("memory", "cannot be read (it takes more memory than reading it should)"),
         ("bug", "cannot be read (AssertionError: first line)"),
-        ("nonsense", "the program that reads it sent an answer that makes no sense and was ended"),
-        ("array", "the program that reads it sent an answer that makes no sense and was ended"),
+        ("nonsense", "the reading process sent an answer that makes no sense and was ended"),
+        ("array", "the reading process sent an answer that makes no sense and was ended"),
     ],
     ids=lambda value: value if value.isalpha() else "",
 )
@@ -359,3 +363,14 @@ def test_a_cheap_look_tells_our_files_from_others_without_opening_them_here(tmp_
 def test_a_file_that_is_only_a_signature_is_none_of_ours(tmp_path):
     (tmp_path / "a.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))
     assert not seems_annotated(tmp_path / "a.hdf5")
+
+
+@pytest.mark.parametrize("kind", ["crash", "exit", "hang"])
+def test_a_file_that_harms_the_process_that_looks_seems_ours_within_some_seconds(tmp_path, hostile, kind):
+    """Whoever looks waits for it, so it must not be for long; opening tells what is wrong."""
+    (tmp_path / f"{kind}-look.hdf5").touch()
+    with open_isolated(write(tmp_path / "good.hdf5")) as good:
+        started = time.monotonic()
+        assert seems_annotated(tmp_path / f"{kind}-look.hdf5")
+        assert time.monotonic() - started < 4.0
+        assert good.splits["train"][0].key == "a0"
