@@ -57,7 +57,11 @@ def find_scans(root: Path, tally: Tally) -> list[ScanFiles]:
         if files and len(images) != 1:
             tally.drop("scan needs exactly one image file", name)
         elif files:
-            scans.append(_scan(name, images[0], list(filter(is_mask, files))))
+            masks = list(filter(is_mask, files))
+            for file in files:
+                if file != images[0] and file not in masks:
+                    tally.drop("file is neither the scan's image nor a mask by its name", repr(str(file)))
+            scans.append(_scan(name, images[0], masks, tally))
     return _with_same_experts(scans, tally)
 
 
@@ -65,7 +69,7 @@ def _flat_scans(root: Path, files: Sequence[Path], tally: Tally) -> list[ScanFil
     images = [file for file in files if not is_mask(file)]
     masks = list(filter(is_mask, files))
     if len(images) == 1:
-        return [_scan(_scan_name(images[0]) or root.resolve().name, images[0], masks)]
+        return [_scan(_scan_name(images[0]) or root.resolve().name, images[0], masks, tally)]
     names = Counter(map(_scan_name, images))
     of_scan: dict[str, list[Path]] = {}
     for mask in masks:
@@ -80,28 +84,31 @@ def _flat_scans(root: Path, files: Sequence[Path], tally: Tally) -> list[ScanFil
         if not name or names[name] > 1:
             tally.drop("scan needs exactly one image file", repr(str(image)))
         else:
-            scans.append(_scan(name, image, of_scan.get(name, [])))
+            scans.append(_scan(name, image, of_scan.get(name, []), tally))
     return scans
 
 
-def _scan(name: str, image: Path, masks: Sequence[Path]) -> ScanFiles:
-    experts = {_after(_stem(mask), name) or _stem(mask): mask for mask in masks}
+def _scan(name: str, image: Path, masks: Sequence[Path], tally: Tally) -> ScanFiles:
+    experts: dict[str, Path] = {}
+    for mask in masks:
+        if experts.setdefault(_after(_stem(mask), name) or _stem(mask), mask) != mask:
+            tally.drop("another file is this expert's mask already", repr(str(mask)))
     return ScanFiles(name, image, {expert: experts[expert] for expert in sorted(experts, key=natural)})
 
 
 def _with_same_experts(scans: Sequence[ScanFiles], tally: Tally) -> list[ScanFiles]:
-    """Only the scans with as many experts as most scans have; the others are dropped with what they lack."""
+    """Only the scans with the experts that most scans have, so that a slot is one expert; the others are dropped."""
     counts = Counter(tuple(scan.masks) for scan in scans if scan.masks)
     common = max(counts, key=lambda experts: (counts[experts], len(experts)), default=())
     kept = []
     for scan in scans:
         missing = next((expert for expert in common if expert not in scan.masks), None)
-        if len(scan.masks) == len(common):
+        if tuple(scan.masks) == common:
             kept.append(scan)
         elif missing is not None:
             tally.drop(f"{missing} is missing", scan.name)
         else:
-            tally.drop("scan has more masks than most", scan.name)
+            tally.drop("scan has masks that most have not", scan.name)
     return kept
 
 

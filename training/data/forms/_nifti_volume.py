@@ -25,6 +25,7 @@ from training.errors import ConfigError
 MAX_BYTES = 2 * 2**30  # of voxels as stored
 _MAX_RATIO = 1040  # deflate cannot pass 1032:1
 _MAX_OFFSET = 16 * 2**20  # of the voxels behind the header: room for extensions
+_MILLIMETRES = {"meter": 1000.0, "micron": 0.001}  # NIfTI's other units of length
 _TOLERANCE = 1e-3  # of affines, in millimetres
 
 
@@ -128,6 +129,7 @@ def read_header(path: Path) -> Volume:
         shape, dtype = tuple(int(side) for side in header.get_data_shape()), header.get_data_dtype()
         slope, inter = header.get_slope_inter()
         affine = np.array(header.get_best_affine(), np.float64)
+        affine[:3] *= _MILLIMETRES.get(header.get_xyzt_units()[0], 1)
         offset = int(header.get_data_offset())
         oriented = bool(header["sform_code"] > 0 or header["qform_code"] > 0)
         in_one_file = header["magic"].item()[:2] == b"n+"

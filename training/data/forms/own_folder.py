@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -54,7 +55,7 @@ class OwnFolder(PictureForm):
         if not images or not experts:
             what = "pictures in the folder 'images'" if not images else "folder of masks beside 'images'"
             raise DataFormatError(f"{path}: no {what}; expected images/NAME.png and one folder EXPERT/NAME.png each")
-        self._add_all(images, experts, _read_patients(listing.files.get(PATIENTS)))
+        self._add_all(images, experts, _read_patients(_table_of(root, listing.files)))
         if not self._slices:
             raise DataFormatError(
                 f"{path}: no image has a mask of every expert; masks need the names of the images and lie in each of: "
@@ -168,6 +169,19 @@ def _has_pictures(path: Path) -> bool:
     )
 
 
+def _table_of(root: Path, files: Mapping[str, Path]) -> Path | None:
+    """The table of patients, whatever its case; one that may not be opened is no missing one."""
+    for name, file in files.items():
+        if name.lower() == PATIENTS:
+            return file
+    if os.path.lexists(root / PATIENTS):
+        raise DataFormatError(
+            f"{root / PATIENTS}: is no file of this folder, so it is not read, and without it patients would be "
+            "divided; put the table itself there"
+        )
+    return None
+
+
 def _read_patients(path: Path | None) -> dict[str, str] | None:
     """The patient of each name in the table, None if there is no table."""
     if path is None:
@@ -183,9 +197,10 @@ def _read_patients(path: Path | None) -> dict[str, str] | None:
     for number, row in enumerate(rows, start=2):
         name, patient = row.get("name", "").strip(), row.get("patient", "").strip()
         if not name or not patient or not (name + patient).isprintable():
+            columns = ", ".join(map(repr, list(row)[:4]))
             raise DataFormatError(
-                f"{path}: row {number} needs a name and a patient, in columns called so; "
-                f"got {name[:40]!r} and {patient[:40]!r}"
+                f"{path}: row {number} needs a name and a patient, in columns called so and separated by commas; "
+                f"got {name[:40]!r} and {patient[:40]!r} in the columns {columns}"
             )
         if patients.setdefault(name, patient) != patient:
             raise DataFormatError(

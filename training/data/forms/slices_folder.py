@@ -49,11 +49,13 @@ class SlicesFolder(PictureForm):
         root = inner_folder(path, _holds_patients)
         if root is not None:
             return any(_holds_nodules(folder) for folder in peek(root)[0] if is_patient(folder.name))
-        return _is_one_patient(path)
+        return _is_one_patient(path) or _is_one_nodule(path)
 
     def _patients(self) -> Mapping[str, Path]:
         """The folders of the patients, wherever the path points at them."""
         path = self._path
+        if _is_one_nodule(path):
+            raise DataFormatError(f"{path}: is one nodule of a patient; give the patient's folder, or the one above it")
         if _is_one_patient(path):
             return {path.resolve().name: path}
         root = inner_folder(path, _holds_patients)
@@ -76,6 +78,11 @@ class SlicesFolder(PictureForm):
 
 def _is_one_patient(path: Path) -> bool:
     return _holds_nodules(path) and is_patient(path.resolve().name)
+
+
+def _is_one_nodule(path: Path) -> bool:
+    folders = {folder.name for folder in peek(path)[0]}
+    return {"images", *_EXPERTS} <= folders and _NODULE.fullmatch(path.resolve().name) is not None
 
 
 def _holds_patients(path: Path) -> bool:

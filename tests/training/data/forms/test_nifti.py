@@ -283,8 +283,29 @@ def test_a_folder_is_a_scan_and_its_words_tell_images_from_masks(tmp_path):
         "p2": ["p2_T1w.nii", "seg-anna", "seg-bob"],
         "p3": ["whatever.nii", "seg-anna", "seg-bob"],
     }
-    assert tally.dropped == {"scan needs exactly one image file": 1, "seg-bob is missing": 1}
-    assert tally.examples == {"scan needs exactly one image file": "p4", "seg-bob is missing": "p5"}
+    unused = "file is neither the scan's image nor a mask by its name"
+    assert tally.dropped == {"scan needs exactly one image file": 1, "seg-bob is missing": 1, unused: 1}
+    assert tally.examples == {
+        "scan needs exactly one image file": "p4",
+        "seg-bob is missing": "p5",
+        unused: repr(str(tmp_path / "p2" / "p2_lesion.nii")),
+    }
+
+
+def test_a_slot_is_the_same_expert_in_all_scans(tmp_path):
+    found, tally = scans_of(
+        tmp_path,
+        *("p1/ct.nii", "p1/seg-anna.nii", "p1/seg-ben.nii"),
+        *("p2/ct.nii", "p2/seg-anna.nii", "p2/seg-carl.nii"),
+        *("p3/ct.nii", "p3/seg-anna.nii", "p3/seg-ben.nii", "p3/seg-carl.nii"),
+        *("p4/ct.nii", "p4/seg-anna.nii", "p4/seg-ben.nii", "p4/seg-ben.nii.gz"),
+    )
+    assert set(found) == {"p1", "p4"}
+    assert tally.dropped == {
+        "seg-ben is missing": 1,
+        "scan has masks that most have not": 1,
+        "another file is this expert's mask already": 1,
+    }
 
 
 def test_flat_files_are_sorted_to_their_scans(tmp_path):
@@ -437,3 +458,14 @@ def test_without_nibabel_one_line_says_what_to_install(tmp_path, monkeypatch):
     assert Nifti.recognises(tmp_path)
     with pytest.raises(ConfigError, match=r'pip install "napari-ambiseg\[medical\]"'):
         Nifti(tmp_path, Options())
+
+
+@pytest.mark.parametrize(("unit", "per_mm"), [("mm", 1), ("meter", 0.001), ("micron", 1000), ("unknown", 1)])
+def test_the_unit_of_length_is_looked_at(tmp_path, unit, per_mm):
+    affine = np.diag([0.7 * per_mm, 0.5 * per_mm, 2 * per_mm, 1])
+    for name, values in (("image", np.zeros((6, 5, 2), np.uint8)), ("mask_a", np.ones((6, 5, 2), np.uint8))):
+        image = nibabel.Nifti1Image(values, affine)
+        image.header.set_xyzt_units(unit)
+        image.to_filename(tmp_path / f"{name}.nii")
+    found = list(Nifti(tmp_path, Options()).read(Tally()))
+    assert found[0].case.spacing_mm == pytest.approx((0.5, 0.7), rel=1e-5)

@@ -1,6 +1,7 @@
 """Bring your own: any pictures, any number of experts, patients by subfolder, by table or one per image."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -279,4 +280,29 @@ def test_what_is_not_such_a_folder_is_an_error_with_what_was_expected(tmp_path, 
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"")
     with pytest.raises(DataFormatError, match=message):
+        OwnFolder(tmp_path, Options())
+
+
+def test_the_table_of_patients_is_found_whatever_its_case(tmp_path):
+    folder(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "Patients.CSV").write_text("name,patient\na,p\nb,p\n", encoding="utf-8")
+    found, _, _ = read(tmp_path)
+    assert [item.unit.patient for item in found] == ["p", "p"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_table_that_may_not_be_opened_is_no_missing_table(tmp_path):
+    """Else every image would be a patient of its own, and one person on two sides of the split."""
+    inner = tmp_path / "inner"
+    folder(inner, ["a.png", "b.png"])
+    (tmp_path / "elsewhere.csv").write_text("name,patient\na,p\nb,p\n", encoding="utf-8")
+    (inner / "patients.csv").symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(DataFormatError, match="put the table itself there"):
+        OwnFolder(inner, Options())
+
+
+def test_a_table_with_other_separators_is_told(tmp_path):
+    folder(tmp_path)
+    (tmp_path / "patients.csv").write_text("name;patient\na;p\n", encoding="utf-8")
+    with pytest.raises(DataFormatError, match=r"separated by commas; .* in the columns 'name;patient'"):
         OwnFolder(tmp_path, Options())

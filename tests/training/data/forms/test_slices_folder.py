@@ -213,7 +213,16 @@ def test_reading_twice_gives_the_same_and_is_lazy(tmp_path):
     reading = form.read(Tally())
     next(reading)
     shutil.rmtree(folder / "mask-0")
-    assert list(reading) == []
+    # Half of a source, taken for all of it, would replace a whole file.
+    with pytest.raises(DataFormatError, match="was there a moment ago and cannot be read now"):
+        list(reading)
+
+
+def test_the_folder_of_one_nodule_is_refused_rather_than_made_a_patient_per_slice(tmp_path):
+    folder = nodule(tmp_path)
+    assert SlicesFolder.recognises(folder)
+    with pytest.raises(DataFormatError, match="is one nodule of a patient; give the patient's folder"):
+        SlicesFolder(folder, Options())
 
 
 @pytest.mark.parametrize(
