@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from napari_ambiseg.notices import advise, notify
+from napari_ambiseg.notices import advise
 from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, COUNTING, NOTHING, OFFERED, Converting
 from training.data.conversion import Conversion, Failed, Prepared
 from training.data.counting import Counted, Counting, Uncountable
-from training.data.forms.sniffing import summary_of
+from training.data.forms.interface import Options
+from training.data.forms.sniffing import summary_of, takes_window
 from training.data.prepare import Plan, Progress
+from training.data.window import AUTO, find_window
 
 SUFFIX = ".ambiseg.hdf5"
 _GUESS_AFTER_S = 1.0  # the first slices say little about how long the rest will take
@@ -76,6 +78,7 @@ class Converter:
             return
         self._end_counting()
         state.source, state.layout, state.summary = str(source), layout, summary_of(layout)
+        state.takes_window, state.window, state.size, state.problem = takes_window(layout), AUTO, 0, ""
         state.slices = state.patients = 0
         state.result = state.details = ""
         state.unopened = False
@@ -88,17 +91,23 @@ class Converter:
         self._state.target, self._state.target_exists = str(target), target.is_file()
 
     def start(self) -> None:
-        """Convert what is offered.
+        """Convert what is offered, with the window and the size that are asked for.
 
         Raises
         ------
+        ConfigError
+            If that window or size is none.
         DeviceError
             If the converting process cannot be started.
         """
         state = self._state
         if state.status not in (COUNTING, OFFERED):
             return
-        self._run = self._convert(Path(state.source), Path(state.target), Plan(layout=state.layout))
+        find_window(state.window)  # so that a slip of the pen is told at once
+        options = Options(window=state.window, size=state.size or None)
+        plan = Plan(layout=state.layout, options=options)
+        self._run = self._convert(Path(state.source), Path(state.target), plan)
+        state.problem = ""
         self._end_counting()
         state.done = state.total = 0
         state.seconds_left = self._first = None
@@ -155,11 +164,10 @@ class Converter:
     def _on_answer(self, answer: Counted | Uncountable) -> None:
         self._end_counting()
         if isinstance(answer, Uncountable):
-            self.cancel()
-            notify(answer.text)
+            self._state.problem = answer.text
         else:
             self._state.slices, self._state.patients = answer.slices, answer.patients
-            self._state.status = OFFERED
+        self._state.status = OFFERED
 
     def _on_event(self, event: Progress | Prepared | Failed) -> None:
         state = self._state
@@ -175,8 +183,8 @@ class Converter:
                 self._open_made(state.target)
         else:
             self._run = None
+            state.problem = event.text
             self._offer_again()
-            notify(event.text)
 
     def _guess(self, progress: Progress) -> float | None:
         """Seconds that the rest will take if it goes on like this; None as long as nobody can tell."""

@@ -12,6 +12,7 @@ from typing import ClassVar
 from psygnal import SignalGroupDescriptor
 
 from napari_ambiseg.measures import ExpertMeasures, SampleMeasures
+from training.data.window import AUTO
 
 IDLE, LOADING, SAMPLING, CANCELLING = "idle", "loading", "sampling", "cancelling"
 NOISY, PREDICTED = "x_t", "x0_hat"
@@ -42,6 +43,10 @@ class Converting:
     summary: str = ""  # what that form is, in one line
     slices: int = 0  # about how many it holds; 0 until they are counted
     patients: int = 0
+    takes_window: bool = False  # whether a window may be chosen for its form
+    window: str = AUTO  # which stored values become black and white, as `training.data.window` reads it
+    size: int = 0  # pixels of a side that slices are cut to; 0 leaves them as they are
+    problem: str = ""  # why it cannot be converted as asked so far
     target: str = ""  # path of the file to make
     target_exists: bool = False
     done: int = 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QComboBox,
     QFileDialog,
     QFrame,
     QHBoxLayout,
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import (
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
+    QSpinBox,
     QVBoxLayout,
 )
 from superqt import QElidingLabel
@@ -20,6 +22,8 @@ from superqt import QElidingLabel
 from napari_ambiseg.controller import Controller
 from napari_ambiseg.converting import counted
 from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, COUNTING, NOTHING, OFFERED, Converting
+from training.data.forms.interface import MAX_SIDE
+from training.data.window import AUTO, SLICE, WINDOWS
 
 _DETAILS_HEIGHT = 110  # pixels; longer ones scroll
 
@@ -54,10 +58,43 @@ class ConversionBar(QFrame):
         self.bar.setStyleSheet("QProgressBar::chunk { background: #56B4E9; }")
         column.addWidget(self.headline)
         column.addWidget(self.about)
+        self.problem = _wrapping()
+        self.problem.setStyleSheet("color: #E69F00;")
+        column.addWidget(self.problem)
+        column.addLayout(self._options_row())
         column.addLayout(self._target_row())
         column.addWidget(self.bar)
         column.addWidget(self.details)
         column.addLayout(self._buttons())
+
+    def _options_row(self) -> QHBoxLayout:
+        self.window_label = QLabel("Black to white")
+        self.window_choice = QComboBox()
+        self.window_choice.setEditable(True)
+        self.window_choice.addItems([AUTO, *WINDOWS, SLICE])
+        self.window_choice.setToolTip(
+            "Which stored values become black and white: lung and wide are for CT, slice is each slice's own range, "
+            "and two values may be written such as 0..4095"
+        )
+        self.window_choice.currentTextChanged.connect(self._choose_window)
+        self.window_label.setBuddy(self.window_choice)
+        self.size_choice = QSpinBox()
+        self.size_choice.setRange(0, MAX_SIDE)
+        self.size_choice.setSpecialValueText("whole")
+        self.size_choice.setSuffix(" px")
+        self.size_choice.setToolTip("Cut the middle of each slice, so many pixels high and wide; 0 for whole slices")
+        self.size_choice.valueChanged.connect(self._choose_size)
+        row = QHBoxLayout()
+        row.addWidget(self.window_label)
+        row.addWidget(self.window_choice, 1)
+        row.addWidget(self.size_choice)
+        return row
+
+    def _choose_window(self, text: str) -> None:
+        self._state.window = text.strip()
+
+    def _choose_size(self, side: int) -> None:
+        self._state.size = side
 
     def _target_row(self) -> QHBoxLayout:
         self.target = QElidingLabel()
@@ -100,6 +137,14 @@ class ConversionBar(QFrame):
         self.headline.setToolTip(state.source)
         self.about.setText(_about(state))
         self.about.setVisible(offered)
+        self.problem.setText(state.problem)
+        self.problem.setVisible(offered and bool(state.problem))
+        for widget in (self.window_label, self.window_choice):
+            widget.setVisible(offered and state.takes_window)
+        self.size_choice.setVisible(offered)
+        if self.window_choice.currentText().strip() != state.window:
+            self.window_choice.setCurrentText(state.window)
+        self.size_choice.setValue(state.size)
         self.target.setText(f"{'To' if offered or running else 'In'} {state.target}")
         self.target.setToolTip(f"The converted file: {state.target}")
         self.browse.setVisible(offered)
@@ -161,6 +206,8 @@ def _headline(state: Converting) -> str:
         return f"Converting {name}"
     if state.status == COUNTING:
         return f"{name}: counting its slices ..."
+    if state.problem:
+        return f"{name}: not converted"
     if not state.slices:  # nobody waited for the count
         return f"{name}: convert?"
     return f"{name}: {counted(state.patients, 'patient')}, about {counted(state.slices, 'slice')}. Convert?"

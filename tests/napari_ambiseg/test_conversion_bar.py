@@ -145,6 +145,20 @@ def test_a_new_file_that_is_not_open_yet_can_be_opened(bar):
     assert parts(bar) == {"headline", "target", "cancel"}
 
 
+def test_what_is_wrong_and_what_can_be_chosen_stand_in_the_offer(bar):
+    shown = bar.put(status=OFFERED, source="/data/mine", problem="/data/mine: say --window LOW..HIGH", takes_window=True)
+    assert shown.headline.text() == "mine: not converted"
+    assert shown.problem.text() == "/data/mine: say --window LOW..HIGH"
+    assert not shown.problem.isHidden()
+    assert not shown.window_choice.isHidden()
+    shown.window_choice.setCurrentText("0..4095")
+    shown.size_choice.setValue(128)
+    assert (shown._state.window, shown._state.size) == ("0..4095", 128)
+    shown = bar.put(takes_window=False, problem="", slices=3, patients=1)
+    assert shown.window_choice.isHidden()
+    assert shown.problem.isHidden()
+
+
 def test_a_name_that_looks_like_markup_is_shown_as_it_is(bar):
     bar.put(status=OFFERED, source="/data/<img src='x'>")
     assert bar.headline.textFormat() == Qt.TextFormat.PlainText

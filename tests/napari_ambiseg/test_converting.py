@@ -13,7 +13,7 @@ from training.data.conversion import Failed, Prepared
 from training.data.counting import Counted, Uncountable
 from training.data.forms.sniffing import recognise
 from training.data.prepare import Plan, Progress
-from training.errors import DeviceError
+from training.errors import ConfigError, DeviceError
 
 FACTS = {"slices": 5, "patients": 2, "dropped": {}, "noted": {}}
 
@@ -112,13 +112,41 @@ def test_an_offer_says_what_the_source_is_then_how_much_it_holds(bench, source):
     assert bench.runs == []  # nothing is converted until somebody says so
 
 
-def test_a_source_that_is_not_what_it_looked_like_is_one_notification_and_no_offer(bench, source, told_user):
+def test_a_source_that_cannot_be_counted_says_why_where_it_was_offered(bench, source, told_user):
+    bench.converter.offer(source, "folder")
+    bench.counts[0].answer = Uncountable("LIDC: uint16 values; say which are black and white: --window LOW..HIGH")
+    bench.converter.update()
+    assert bench.state.status == OFFERED
+    assert bench.state.problem.startswith("LIDC: uint16 values")
+    assert bench.state.takes_window
+    assert told_user() == []
+
+
+def test_the_window_and_the_size_that_are_chosen_go_with_the_conversion(bench, source):
+    bench.converter.offer(source, "folder")
+    bench.counts[0].answer = Uncountable("LIDC: uint16 values")
+    bench.converter.update()
+    bench.state.window, bench.state.size = "0..4095", 64
+    bench.converter.start()
+    assert bench.state.problem == ""
+    plan = bench.runs[0].asked[2]
+    assert (plan.options.window, plan.options.size) == ("0..4095", 64)
+
+
+def test_a_window_that_is_none_is_told_before_anything_is_started(bench, source):
+    bench.converter.offer(source, "folder")
+    bench.state.window = "bright"
+    with pytest.raises(ConfigError, match="unknown window 'bright'"):
+        bench.converter.start()
+    assert bench.runs == []
+
+
+def test_a_new_offer_forgets_what_was_chosen_and_what_was_wrong(bench, source):
+    bench.converter.offer(source, "folder")
+    bench.state.window, bench.state.size, bench.state.problem = "lung", 64, "wrong"
     bench.converter.offer(source, "lidc-slices")
-    bench.counts[0].answer = Uncountable("LIDC: no slice has an image")
-    bench.converter.update()
-    bench.converter.update()
-    assert bench.state.status == NOTHING
-    assert told_user() == ["LIDC: no slice has an image"]
+    assert (bench.state.window, bench.state.size, bench.state.problem) == ("auto", 0, "")
+    assert not bench.state.takes_window
 
 
 def test_a_run_from_offer_to_opened_file(bench, source):
@@ -220,13 +248,14 @@ def test_close_waits_for_the_end_of_a_run(bench, source, cancelled):
     assert bench.runs[0].cancelled == 1
 
 
-def test_a_failure_is_one_notification_and_the_offer_stays(bench, source, told_user):
+def test_a_failure_is_told_where_the_offer_stays(bench, source, told_user):
     bench.converter.offer(source, "cimd")
     bench.converter.start()
     bench.play(Progress(3, 9), Failed("LIDC: no slice can be used"))
     bench.converter.update()
     assert bench.state.status == OFFERED
-    assert told_user() == ["LIDC: no slice can be used"]
+    assert bench.state.problem == "LIDC: no slice can be used"
+    assert told_user() == []
 
 
 def test_a_process_that_cannot_be_started_leaves_the_offer(source):

@@ -50,6 +50,11 @@ def summary_of(name: str) -> str:
     return _find(name).summary
 
 
+def takes_window(name: str) -> bool:
+    """Whether ``window`` may be chosen for a form; errors as `summary_of`."""
+    return "window" in _find(name).choices
+
+
 def open_form(path: Path, layout: str = AUTO, options: Options | None = None) -> Form:
     """Look at a source on disk, without reading its pixels yet.
 
