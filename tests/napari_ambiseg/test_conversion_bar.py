@@ -146,9 +146,9 @@ def test_a_new_file_that_is_not_open_yet_can_be_opened(bar):
 
 
 def test_what_is_wrong_and_what_can_be_chosen_stand_in_the_offer(bar):
-    shown = bar.put(status=OFFERED, source="/data/mine", problem="/data/mine: say --window LOW..HIGH", takes_window=True)
+    shown = bar.put(status=OFFERED, source="/data/mine", problem="/data/mine: say --window L..H", takes_window=True)
     assert shown.headline.text() == "mine: not converted"
-    assert shown.problem.text() == "/data/mine: say --window LOW..HIGH"
+    assert shown.problem.text() == "/data/mine: say --window L..H"
     assert not shown.problem.isHidden()
     assert not shown.window_choice.isHidden()
     shown.window_choice.setCurrentText("0..4095")
