@@ -20,7 +20,7 @@ from training.data.conversion import Conversion, Failed, Prepared
 from training.data.counting import Counted, Counting, Uncountable
 from training.data.forms.interface import Options
 from training.data.forms.sniffing import summary_of, takes_window
-from training.data.prepare import Plan, Progress
+from training.data.prepare import Plan, Progress, remarks
 from training.data.window import AUTO, find_window
 
 SUFFIX = ".ambiseg.hdf5"
@@ -231,13 +231,8 @@ def told(facts: Mapping[str, Any]) -> tuple[str, str]:
     facts : of a `training.data.prepare.Report`
     """
     text = f"{counted(facts['slices'], 'slice')} of {counted(facts['patients'], 'patient')}"
-    lines = []
-    for verb, reasons in (("left out", facts["dropped"]), ("kept", facts["noted"])):
-        total = sum(reason["count"] for reason in reasons.values())
-        if total and verb == "left out":
-            text += f"; {total} left out"
-        lines += [f"{reason['count']} {verb}: {why} (first: {reason['first']})" for why, reason in reasons.items()]
-    return text, "\n".join(lines)
+    left_out = sum(reason["count"] for reason in facts["dropped"].values())
+    return f"{text}; {left_out:,} left out" if left_out else text, "\n".join(remarks(facts))
 
 
 def counted(number: int, noun: str) -> str:

@@ -307,9 +307,9 @@ def test_the_result_counts_what_was_left_out_and_says_why():
     text, details = told(facts)
     assert text == "1,204 slices of 1 patient; 4 left out"
     assert details.splitlines() == [
-        "3 left out: no expert drew anything (first: a_slice0)",
-        "1 left out: cannot be read (first: b_slice7)",
-        "2 kept: image that an earlier slice has too (first: c_slice1)",
+        "left out: 3 x no expert drew anything; first a_slice0",
+        "left out: 1 x cannot be read; first b_slice7",
+        "kept, but: 2 x image that an earlier slice has too; first c_slice1",
     ]
 
 
@@ -365,7 +365,7 @@ def test_a_folder_becomes_a_file(slices_folder):
     converter.start()
     wait(converter, lambda: state.status == CONVERTED)
     assert state.result == "5 slices of 2 patients; 1 left out"
-    assert state.details.startswith("1 left out: no expert drew anything (first: LIDC-IDRI-0002_")
+    assert state.details.startswith("left out: 1 x no expert drew anything; first LIDC-IDRI-0002_")
     assert opened == [str(slices_folder) + ".ambiseg.hdf5"]
     with training.open_dataset(opened[0]) as dataset:
         assert sum(map(len, dataset.splits.values())) == 5

@@ -30,6 +30,8 @@ def _print_tree(facts: Mapping[str, object], indent: str) -> None:
 
 def print_conversion(made: Mapping[str, Any], file: Mapping[str, Any]) -> None:
     """What a conversion did, and what is in its file, for a person."""
+    from training.data.prepare import remarks
+
     say(f"{made['out']}: {_slices(made)}, from {made['source']}")
     split = made["split"]
     seed = "" if split["seed"] is None else f", seed {split['seed']}"
@@ -38,9 +40,8 @@ def print_conversion(made: Mapping[str, Any], file: Mapping[str, Any]) -> None:
         say(f"  kept in one split, though the rule itself has their studies in two: {', '.join(kept)}")
     if names := file["attributes"].get("expert_names"):
         say(f"experts: {names}")
-    for heading, counted in (("left out", made["dropped"]), ("kept, but", made["noted"])):
-        for reason, found in counted.items():
-            say(f"{heading}: {found['count']:,} x {reason}; first {found['first']}")
+    for line in remarks(made):
+        say(line)
     for name, facts in file["splits"].items():
         height, width = facts["size"]
         say(f"{name}: {_slices(facts)}, {height} x {width} pixels")

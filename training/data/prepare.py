@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from training.data.dataset import Attribute
 from training.data.forms.interface import MAX_SIDE, Form, Options, Tally
@@ -65,6 +66,20 @@ class Report:
     """
 
     facts: Mapping[str, object]
+
+
+def remarks(facts: Mapping[str, Any]) -> list[str]:
+    """What was left out and what was kept but is worth knowing, one line for each reason.
+
+    Parameters
+    ----------
+    facts : of a `Report`
+    """
+    return [
+        f"{heading}: {found['count']:,} x {reason}; first {found['first']}"
+        for heading, reasons in (("left out", facts["dropped"]), ("kept, but", facts["noted"]))
+        for reason, found in reasons.items()
+    ]
 
 
 def prepare(source: Path, out: Path, plan: Plan, progress: Callable[[Progress], None]) -> Report:
