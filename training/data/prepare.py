@@ -152,7 +152,7 @@ def _require_target(out: Path, source: Path) -> None:
         raise ConfigError(f"cannot write {out}: it is also what is read; give another name")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise ConfigError(f"cannot write {out}: it is part of what is read; give a name outside of {source}")
-    if not out.is_file() or not is_hdf5(out):
+    if not out.is_file() or (out.stat().st_size and not is_hdf5(out)):  # an empty file may be a name that was kept free
         raise ConfigError(f"cannot write {out}: what is there is no HDF5 file, and stays; give another name")
 
 

@@ -124,6 +124,14 @@ def test_what_is_there_and_no_hdf5_stays(tmp_path, place, what):
     assert (tmp_path / "text").read_text() == "precious"
 
 
+def test_an_empty_file_is_a_place_that_was_kept_free(tmp_path, place):
+    names_in_hdf5(tmp_path / "source", "a")
+    (place / "out.hdf5").touch()
+    prepare(tmp_path / "source", place / "out.hdf5", Plan(), lambda _: None)
+    with open_dataset(place / "out.hdf5") as dataset:
+        assert len(dataset.splits["train"]) == 1
+
+
 def test_a_part_of_the_source_is_never_the_output(tmp_path):
     names_in_a_table(tmp_path / "source", "someone")
     names_in_hdf5(tmp_path / "source" / "mine.hdf5", "a")
