@@ -18,29 +18,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 
 from training.data.dataset import Attribute
 from training.data.splits import SPLITS
 
-__all__ = ["CHECKSUMS", "FORMAT", "FORMAT_VERSION", "SPLITS", "attributes_digest", "type_and_shape"]
+__all__ = ["CHECKSUMS", "FORMAT", "FORMAT_VERSION", "READ_VERSIONS", "SPLITS", "attributes_digest"]
 
 FORMAT = "ambiseg_format"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READ_VERSIONS = (1, 2)  # in version 1 the checksums of labels were of their bytes
 
 # One JSON attribute of the file rather than one attribute per array: a bit that flips in an array's *name*
 # then shows as a missing array, instead of as a file that happens to have no keys.
 CHECKSUMS = "ambiseg_sha256"
-
-
-def type_and_shape(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """What an array's checksum covers after its bytes, such as ``b"<f8 (20, 2)"``.
-
-    A flipped bit in the file's header can make integers of floats without touching a byte of the data.
-    """
-    return f"{dtype.str} {tuple(map(int, shape))}".encode()
 
 
 def attributes_digest(attributes: Mapping[str, Attribute]) -> str:

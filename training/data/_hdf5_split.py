@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
+from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data._hdf5_checksum import PACKED, Checksum
 from training.data._hdf5_guard import damage_named, names_in
-from training.data._hdf5_layout import type_and_shape
 from training.data._hdf5_rows import RawRows, raw_rows
 from training.data.dataset import ImageArray, ImageType, SliceArrays, SliceDataset, intensity
 from training.errors import DataFormatError
@@ -52,18 +52,20 @@ class Column:
         rows = max(1, BLOCK_BYTES // max(1, math.prod(row) * self.array.dtype.itemsize))
         chunk = self.array.chunks[0] if self.array.chunks else 1
         rows = -(-rows // chunk) * chunk  # else chunks across a border would be decompressed twice
-        digest = hashlib.sha256()
-        with ThreadPoolExecutor(1) as beside:  # the digest of a block takes as long as all else that is done with it
+        checksum = Checksum(packed=(self.checksum or "").startswith(PACKED))
+        # In a thread beside, up to two blocks behind: a checksum takes half as long as all else that is done here.
+        with ThreadPoolExecutor(1) as beside:
+            behind: deque[Future[None]] = deque()
             for first in range(0, count, rows):
                 block = self.read(first, min(first + rows, count))
-                if self.checksum is None:
-                    yield first, block
-                    continue
-                hashed = beside.submit(digest.update, np.ascontiguousarray(block).data)
+                if self.checksum is not None:
+                    behind.append(beside.submit(checksum.update, block))
                 yield first, block
-                hashed.result()
-        digest.update(type_and_shape(self.array.dtype, self.array.shape))
-        if self.checksum is not None and digest.hexdigest() != self.checksum:
+                if len(behind) > 2:
+                    behind.popleft().result()
+            for update in behind:
+                update.result()
+        if self.checksum is not None and checksum.text(self.array.dtype, self.array.shape) != self.checksum:
             raise DataFormatError(
                 f"{self.place} is not what was written (its SHA-256 differs); copy or make the file again"
             )

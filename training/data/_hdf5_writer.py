@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.atomic import publish, remove, temporary_beside
+from training.data._hdf5_checksum import Checksum, checksum_of
 from training.data._hdf5_disk import QuietDisk, disk_errors_named
-from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest, type_and_shape
+from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest
 from training.data.dataset import Attribute, ImageArray, ImageType, intensity
 from training.errors import ConfigError, DataFormatError
 from training.records import AnnotatedSlice
@@ -88,7 +89,7 @@ class _Column:
         self.array = group.create_dataset(
             name, (0, *row.shape), row.dtype, maxshape=(None, *row.shape), chunks=(1, *row.shape)
         )
-        self.digest = hashlib.sha256()
+        self.checksum = Checksum(packed=name == "labels")
         self.rows: list[NDArray[Any]] = []
 
     def append(self, row: NDArray[Any]) -> None:
@@ -101,7 +102,7 @@ class _Column:
             return
         block = np.ascontiguousarray(np.stack(self.rows))  # as rows lie in a file, whatever order they came in
         self.rows.clear()
-        self.digest.update(block.data)
+        self.checksum.update(block)
         first = self.array.shape[0]
         self.array.resize(first + len(block), axis=0)
         self.array[first:] = block
@@ -129,12 +130,10 @@ class _Split:
         prefix = self.group.name.lstrip("/")
         checksums = {}
         for name, column in self.columns.items():
-            column.digest.update(type_and_shape(column.array.dtype, column.array.shape))
-            checksums[f"{prefix}/{name}"] = column.digest.hexdigest()
+            checksums[f"{prefix}/{name}"] = column.checksum.text(column.array.dtype, column.array.shape)
         for name, values in short.items():
             self.group.create_dataset(name, data=values)
-            mark = type_and_shape(values.dtype, values.shape)
-            checksums[f"{prefix}/{name}"] = hashlib.sha256(values.tobytes() + mark).hexdigest()
+            checksums[f"{prefix}/{name}"] = checksum_of(values)
         return checksums
 
 

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from training.data._hdf5_guard import HDF5_ERRORS, damage_named, names_in, refuse_unsafe
-from training.data._hdf5_layout import CHECKSUMS, FORMAT, FORMAT_VERSION, SPLITS, attributes_digest
+from training.data._hdf5_layout import CHECKSUMS, FORMAT, READ_VERSIONS, SPLITS, attributes_digest
 from training.data._hdf5_split import ROUNDING, Column, Hdf5Split
 from training.data._hdf5_writer import DatasetWriter, write_dataset
 from training.data.dataset import Attribute, Dataset
@@ -145,10 +145,10 @@ def _read_checksums(file: h5py.File, path: Path) -> dict[str, str]:
     if FORMAT not in file.attrs and CHECKSUMS not in file.attrs:
         return {}
     version = file.attrs[FORMAT]
-    if version != FORMAT_VERSION:
+    if version not in READ_VERSIONS:
         raise DataFormatError(
-            f"{path}: has format version {version}, but this program reads version {FORMAT_VERSION}; "
-            "update napari-ambiseg or make the file again"
+            f"{path}: has format version {version}, but this program reads the versions "
+            f"{' and '.join(map(str, READ_VERSIONS))}; update napari-ambiseg or make the file again"
         )
     checksums = json.loads(file.attrs[CHECKSUMS])
     if not isinstance(checksums, dict) or "attributes" not in checksums:

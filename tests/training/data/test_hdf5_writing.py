@@ -77,7 +77,40 @@ def test_the_recorded_checksums_are_those_of_the_bytes_the_type_and_the_shape(tm
         for name, digest in recorded.items():
             values = file[name][:]
             mark = f"{values.dtype.str} {values.shape}".encode()
-            assert hashlib.sha256(values.tobytes() + mark).hexdigest() == digest
+            if name == "val/labels":
+                content = b"".join(np.packbits(row).tobytes() for row in values)
+                assert digest == "bits:" + hashlib.sha256(content + mark).hexdigest()
+            else:
+                assert digest == hashlib.sha256(values.tobytes() + mark).hexdigest()
+
+
+def test_a_file_of_version_1_is_read_and_its_checksums_compared(tmp_path):
+    """There the checksum of labels was of their bytes."""
+    path = tmp_path / "a.hdf5"
+    write_dataset(path, {"val": made_slices(70)}, {})
+    with h5py.File(path, "r+") as file:
+        recorded = json.loads(file.attrs["ambiseg_sha256"])
+        labels = file["val/labels"][:]
+        mark = f"{labels.dtype.str} {labels.shape}".encode()
+        recorded["val/labels"] = hashlib.sha256(labels.tobytes() + mark).hexdigest()
+        file.attrs["ambiseg_sha256"], file.attrs["ambiseg_format"] = json.dumps(recorded), 1
+    with open_dataset(path) as dataset:
+        assert dataset.verify() == 6
+    with h5py.File(path, "r+") as file:
+        file["val/labels"][69, 0, 0, 0] ^= 1
+    assert "'val/labels' is not what was written" in refusal(path)
+
+
+@pytest.mark.parametrize("value", [2, 3, 128, 255])
+def test_a_label_that_is_neither_0_nor_1_spoils_the_checksum(tmp_path, value):
+    """Its bit is that of a 1, but it is not what was written."""
+    path = tmp_path / "a.hdf5"
+    write_dataset(path, {"val": made_slices(3)}, {})
+    with h5py.File(path, "r+") as file:
+        row, column, expert = np.argwhere(file["val/labels"][1])[0]
+        file["val/labels"][1, row, column, expert] = value
+    with open_dataset(path) as dataset, pytest.raises(DataFormatError, match="is not what was written"):
+        dataset.verify()
 
 
 def test_the_same_slices_give_the_same_bytes(tmp_path):
@@ -207,8 +240,8 @@ def test_a_changed_attribute_or_a_missing_array_of_our_own_file_is_noticed(tmp_p
         del file.attrs["ambiseg_sha256"]
     assert "cannot be read" in refusal(path)
     with h5py.File(path, "r+") as file:
-        file.attrs["ambiseg_format"] = 2
-    assert "has format version 2, but this program reads version 1" in refusal(path)
+        file.attrs["ambiseg_format"] = 3
+    assert "has format version 3, but this program reads the versions 1 and 2" in refusal(path)
 
 
 def test_rows_of_any_memory_order_are_written_alike(tmp_path):
