@@ -168,7 +168,11 @@ class Hdf5Split(SliceDataset):
         images = np.empty((count, height, width), stored)
         for first, block in self.images.blocks():
             images[first : first + len(block)] = self._images(block, first)
-        masks = np.empty((count, self.n_experts, height, width), np.bool_)
+        # In the file's own order of axes: turning all of them here would take longer than reading them.
+        if self._experts_last:
+            masks = np.empty((count, height, width, self.n_experts), np.bool_).transpose(0, 3, 1, 2)
+        else:
+            masks = np.empty((count, self.n_experts, height, width), np.bool_)
         for first, block in self.labels.blocks():
             masks[first : first + len(block)] = self._masks(block, first)
         return SliceArrays(images, masks)

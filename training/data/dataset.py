@@ -47,7 +47,7 @@ class SliceArrays:
     Parameters
     ----------
     images : (N, H, W) uint8 in 0..255 or float32 in [0, 1]; `white_level` turns both into intensities
-    masks : (N, K, H, W) bool
+    masks : (N, K, H, W) bool, in any order in memory
 
     Raises
     ------
