@@ -1,7 +1,7 @@
 """What a path that somebody wants to open is; told from a bounded part of it, in the caller's own thread.
 
 Of a file that is its first bytes, of a pickle its whole first entry (which must end within 64 MiB), of a folder its
-names: of each folder looked into 20,000 at most, and as many in all where it could be TCIA's tree.
+names: 200 of each folder looked into, and 20,000 in all where it could be TCIA's tree.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HDF5 = "hdf5"  # the one form that opens at once; every other one is converted f
 def layout_if_ours(path: Path) -> str | None:
     """The name of the form that ``path`` looks like; None for what is not ours, and may be another plugin's.
 
-    HDF5 is looked into by the process that may die of it, for which this waits some seconds at most.
+    HDF5 is looked into by the process that may die of it, for which this waits as `seems_annotated` says.
     """
     if path.is_file() and is_hdf5(path):  # a pipe would be waited for
         return HDF5 if seems_annotated(path) else None

@@ -42,6 +42,10 @@ def python_module(module: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module)
 
 
+#: Why a child dies of what it reads, for a message.
+BLAME = "the source is damaged, made to do harm, or too large for this machine"
+
+
 def memory_for(source: Path) -> int:
     """Bytes that a child may take to go through a source: 8 GiB, and four times a source that is one file."""
     try:
@@ -94,7 +98,10 @@ class Child:
                 env={**os.environ, **(environment or {})},
             )
         except OSError as error:
-            raise DeviceError(f"cannot start {name} with {command[0]}: {error.strerror}") from error
+            raise DeviceError(
+                f"cannot start {name} with {command[0]}: {error.strerror}; "
+                "end other programs, or install this one again"
+            ) from error
 
     @property
     def alive(self) -> bool:

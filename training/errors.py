@@ -6,7 +6,7 @@
     ├── DataFormatError    a data file is not what it should be
     ├── ConfigError        a setting, name or argument is not possible
     ├── CheckpointError    a model or checkpoint cannot be read or resumed
-    └── DeviceError        the asked-for device is not there, or gave up
+    └── DeviceError        a device is not there or gave up, or a process of ours cannot start
 
 Each message is one line that says what is wrong, which value, and what would
 work.  The command line prints it and exits with 2; the viewer shows it as a
@@ -31,4 +31,4 @@ class CheckpointError(AmbisegError):
 
 
 class DeviceError(AmbisegError):
-    """A device that was asked for by name and cannot be used."""
+    """A device that was asked for by name and cannot be used, or a process of ours that cannot be started."""

@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,12 +39,25 @@ def answer_parent(grace: float = 0.0) -> Connection:
     os.dup2(2, 1)
     key = bytes.fromhex(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, args=(grace,), daemon=True).start()
-    with TemporaryDirectory(prefix="ambiseg-", ignore_cleanup_errors=True) as folder:
+    with _tidy_end(), TemporaryDirectory(prefix="ambiseg-", ignore_cleanup_errors=True) as folder:
         address = None if sys.platform == "win32" else str(Path(folder) / "door")
         with Listener(address, authkey=key) as listener:
             os.write(answers, f"{ADDRESS}{listener.address}\n".encode())
             os.close(answers)
             return listener.accept()
+
+
+@contextmanager
+def _tidy_end() -> Iterator[None]:
+    """A block that SIGTERM ends by an exception, so that what it made is taken away again."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _end_with_parent(grace: float) -> None:

@@ -183,6 +183,8 @@ def test_a_model_shows_in_python_without_torch_until_it_is_loaded():
         (["evaluate", "{run}", "{data}", "--split", "vall"], "no split 'vall'"),
         (["evaluate", "{run}", "{data}", "--samples", "4;16"], "write them as 4,16"),
         (["evaluate", "{run}", "{text}"], "not an HDF5 file"),
+        (["evaluate", "{run}", "{data}", "--crop-seed", "3"], "--crop-seed means nothing without --random-crop"),
+        (["sample", "{run}", "{data}", "{tmp}/out", "--crop-seed", "3"], "--crop-seed means nothing without"),
         (["phantom", "{tmp}/out", "--cases", "3"], "give at least 17"),
         (["phantom", "{tmp}/out", "--size", "30"], "size must be a multiple of 8"),
         (["phantom", "{tmp}/no/such/out"], "the folder"),

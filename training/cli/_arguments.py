@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Argument(help="A shipped name (see `ambiseg models`), a run folder or a checkpoint.")]
+from training.errors import ConfigError
+
+Model = Annotated[
+    str, typer.Argument(help="A shipped name (see `ambiseg models`), a run folder or a .safetensors file.")
+]
 Data = Annotated[Path, typer.Argument(help="Annotated slices: an HDF5 file in PHiSeg's layout.")]
 Split = Annotated[str, typer.Option(help="train, val or test.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -18,4 +22,17 @@ RandomCrop = Annotated[
     int | None, typer.Option(help="Look at a square of so many pixels at a random place of each slice.")
 ]
 CropSeed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Names the random places.")]
+Segmenter = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A shipped name (see `ambiseg models`), a run folder, a .safetensors file, or one of experts and empty.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def require_crop(crop_seed: int, random_crop: int | None) -> None:
+    """Refuse a seed that would name nothing."""
+    if crop_seed and random_crop is None:
+        raise ConfigError("--crop-seed means nothing without --random-crop; leave it out")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from training.cli._app import app
-from training.cli._arguments import AsJson, CropSeed, Seed
+from training.cli._arguments import AsJson, CropSeed, Seed, require_crop
 from training.cli._files import require_output
 from training.cli._printing import print_conversion, print_facts, say
-from training.errors import ConfigError, DataFormatError
+from training.errors import DataFormatError
 
 if TYPE_CHECKING:
     from training.records import AnnotatedSlice
@@ -85,9 +85,15 @@ def prepare(
     from training.report.facts import describe_dataset
 
     require_output(out, source)
-    options = Options(window, shift_masks, size, keep_empty, random_crop, crop_seed)
-    if crop_seed and random_crop is None:
-        raise ConfigError("--crop-seed means nothing without --random-crop; leave it out")
+    require_crop(crop_seed, random_crop)
+    options = Options(
+        window=window,
+        shift_masks=shift_masks,
+        size=size,
+        keep_empty=keep_empty,
+        random_crop=random_crop,
+        crop_seed=crop_seed,
+    )
     plan = Plan(layout, split, DEFAULT_SEED if seed is None else seed, options)
     made: Mapping[str, Any] = {}
     with Conversion(source, out, plan) as conversion, tqdm(unit="slice", disable=None) as bar:

@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from training.cli._app import app
-from training.cli._arguments import CropSeed, Data, Device, Model, RandomCrop, Sampler, Seed, Split, Steps
+from training.cli._arguments import (
+    CropSeed,
+    Data,
+    Device,
+    RandomCrop,
+    Sampler,
+    Seed,
+    Segmenter,
+    Split,
+    Steps,
+    require_crop,
+)
 from training.cli._files import require_output, write_json
 from training.cli._printing import print_scores, say
 from training.errors import ConfigError
@@ -17,7 +28,7 @@ from training.errors import ConfigError
 
 @app.command()
 def sample(
-    model: Model,
+    model: Segmenter,
     data: Data,
     out: Annotated[Path, typer.Argument(help="The HDF5 file to write.")],
     split: Split = "val",
@@ -39,6 +50,7 @@ def sample(
     from training.records import SampleSet, Trajectory
     from training.segmenters.interface import StepwiseSampler
 
+    require_crop(crop_seed, random_crop)
     require_output(out, data, Path(model))
     with open_dataset(data) as dataset:
         dataset.verify()
@@ -64,7 +76,7 @@ def sample(
 
 @app.command()
 def evaluate(
-    model: Model,
+    model: Segmenter,
     data: Data,
     split: Split = "val",
     samples: Annotated[str, typer.Option(help="Numbers of masks to score, separated by commas.")] = "4,16",
@@ -88,15 +100,14 @@ def evaluate(
     from training.data.opening import open_dataset
     from training.evaluation.evaluate import Evaluation, evaluate_cases
 
+    require_crop(crop_seed, random_crop)
     counts = _counts(samples)
     if out is not None:
         require_output(out, data, Path(model))
     segmenter = load_segmenter(model, device, sampler=sampler, steps=steps)
     with open_dataset(data) as dataset:
-        if split not in dataset.splits:
-            raise ConfigError(f"{data}: no split {split!r}; choose one of: {', '.join(dataset.splits)}")
+        slices = dataset.split(split)
         dataset.verify()  # single slices are read unchecked, and scores of damaged ones would look like any
-        slices = dataset.splits[split]
         if random_crop is not None:
             slices = Cropped(slices, random_crop, crop_seed)
         total = min(len(slices), cases or sys.maxsize)

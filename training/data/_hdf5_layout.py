@@ -5,7 +5,8 @@ PHiSeg's layout (Baumgartner et al. 2019), which the field's other tools read, w
     /                       + attributes: ambiseg_format, ambiseg_sha256, and whatever the maker noted
     /train, /val, /test     groups, one or more
         images              (N, H, W) uint8 0..255, or float in [0, 1] or [-0.5, 0.5]
-        labels              (N, H, W, K) or (N, K, H, W), 0 or 1; the project writes the first, uint8
+        labels              (N, H, W, K) or (N, K, H, W), 0 and 1, or 0 and 255; the project writes the
+                            first order, uint8, 0 and 1
         uids                (N,) int64, one number per patient
       + keys                (N,) text, one name per slice
       + patient_ids         (N,) text
@@ -22,10 +23,11 @@ from collections.abc import Mapping
 from training.data.dataset import Attribute
 from training.data.splits import SPLITS
 
-__all__ = ["CHECKSUMS", "FORMAT", "FORMAT_VERSION", "READ_VERSIONS", "SPLITS", "attributes_digest"]
+__all__ = ["CHECKSUMS", "COLUMNS", "FORMAT", "FORMAT_VERSION", "READ_VERSIONS", "SPLITS", "attributes_digest"]
 
 FORMAT = "ambiseg_format"
 FORMAT_VERSION = 2
+COLUMNS = ("images", "labels", "uids", "keys", "patient_ids", "pixel_spacing_mm", "hounsfield")
 READ_VERSIONS = (1, 2)  # in version 1 the checksums of labels were of their bytes
 
 # One JSON attribute of the file rather than one attribute per array: a bit that flips in an array's *name*

@@ -103,12 +103,10 @@ class Hdf5Split(SliceDataset):
     n_experts : K
     has_patients : whether the file says whose slices they are
     image_type : how the project's own writer would store these images
-    has_shared_uids : whether a uid of this split is in another one too
     offset : what is added to a stored float to give the intensity; 0.5 for PHiSeg's range
     """
 
     offset: float = 0.0
-    has_shared_uids: bool = False
 
     def __init__(self, path: Path, group: h5py.Group, checksums: Mapping[str, str]) -> None:
         with damage_named(path, f"group {group.name!r}"):

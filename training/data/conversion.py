@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, Self
 
-from training.child import ONE_THREAD, Child, memory_for, python_module
+from training.child import BLAME, ONE_THREAD, Child, memory_for, python_module
 from training.data.prepare import Plan, Progress
 from training.talk import Talk
 
@@ -147,10 +147,7 @@ class Conversion:
                     return Failed(str(facts["text"]))
                 case "died":
                     how = facts["how"]
-                    return Failed(
-                        f"{self.source}: the converting process {how}; "
-                        "the source is damaged, made to do harm, or too large for this machine"
-                    )
+                    return Failed(f"{self.source}: the converting process {how}; {BLAME}")
         except (ValueError, TypeError, LookupError):
             pass  # said below, with any other message that makes no sense
         return Failed(f"{self.source}: the converting process sent a message that makes no sense and was ended")

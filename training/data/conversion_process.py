@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from training.child import BLAME
 from training.data.forms.interface import Options
 from training.data.prepare import Plan, Progress, Report, prepare
 from training.errors import AmbisegError
@@ -60,7 +61,8 @@ def _work(order: Mapping[str, Any], reporter: _Reporter, convert: Convert) -> di
         return {"event": "failed", "text": str(error)}
     except MemoryError:
         gib = order["memory"] / 2**30
-        return {"event": "failed", "text": f"{source}: cannot be converted: it takes more than {gib:.0f} GiB of memory"}
+        text = f"{source}: cannot be converted: it takes more than {gib:.0f} GiB of memory; {BLAME}"
+        return {"event": "failed", "text": text}
     except Exception as error:  # a bug of ours
         return {"event": "failed", "text": f"{source}: cannot be converted: {report_bug(error)}"}
     return {"event": "prepared", "facts": dict(report.facts)}

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty
 
-from training.child import ONE_THREAD, Child, memory_for, python_module
+from training.child import BLAME, ONE_THREAD, Child, memory_for, python_module
 from training.talk import Talk
 
 _COMMAND = python_module("training.data.counting_process")
@@ -58,7 +58,10 @@ class Counting:
         memory = memory_for(source) if memory is None else memory
         child = Child(command, "the counting process", ONE_THREAD)
         self._talk: Talk[Answer] = Talk(
-            child, lambda how: Uncountable(f"{source}: the counting process {how}"), _receive, Connection.send_bytes
+            child,
+            lambda how: Uncountable(f"{source}: the counting process {how}; {BLAME}"),
+            _receive,
+            Connection.send_bytes,
         )
         self._talk.outbox.put(json.dumps({"source": str(source), "layout": layout, "memory": memory}).encode())
 

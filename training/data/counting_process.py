@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from training.child import BLAME
 from training.data.forms.interface import Form
 from training.data.forms.sniffing import open_form
 from training.errors import AmbisegError
@@ -28,7 +29,7 @@ def _count(question: Mapping[str, Any], open_source: Open) -> dict[str, object]:
         return {"text": str(error)}
     except MemoryError:
         gib = question["memory"] / 2**30
-        return {"text": f"{source}: cannot be counted: it takes more than {gib:.0f} GiB of memory"}
+        return {"text": f"{source}: cannot be counted: it takes more than {gib:.0f} GiB of memory; {BLAME}"}
     except Exception as error:  # a bug of ours
         return {"text": f"{source}: cannot be counted: {report_bug(error)}"}
 

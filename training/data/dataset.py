@@ -130,14 +130,19 @@ class Dataset(Protocol):
             Naming the first array that is not what was written.
         """
 
+    def split(self, name: str) -> SliceDataset:
+        """One split that a user asked for; for an unknown one a ConfigError says what there is."""
+        if name not in self.splits:
+            raise ConfigError(f"{self.path}: no split {name!r}; choose one of: {', '.join(self.splits)}")
+        return self.splits[name]
+
     def case(self, split: str, index: int) -> AnnotatedSlice:
         """One slice that a user asked for; for an unknown split or index a ConfigError says what there is."""
-        if split not in self.splits:
-            raise ConfigError(f"{self.path}: no split {split!r}; choose one of: {', '.join(self.splits)}")
-        count = len(self.splits[split])
+        slices = self.split(split)
+        count = len(slices)
         if not 0 <= index < count:
             raise ConfigError(f"{self.path}: no slice {index} in split {split!r}; it has {count}, so 0 to {count - 1}")
-        return self.splits[split][index]
+        return slices[index]
 
     def sha256(self) -> str:
         """Hexadecimal SHA-256 of the file itself, the name that results and model cards give it."""

@@ -1,7 +1,8 @@
 """Annotated slices in HDF5: PHiSeg's layout and its variants, read slice by slice.
 
-The layout stands in `_hdf5_layout`, what is refused for safety in `_hdf5_guard`, one split in `_hdf5_split`, the
-writer in `_hdf5_writer`.
+The layout stands in `_hdf5_layout`, what is refused for safety in `_hdf5_guard`, one split in `_hdf5_split`, rows read
+by their place in `_hdf5_rows`, checksums in `_hdf5_checksum`, the writer in `_hdf5_writer` and the disk under it in
+`_hdf5_disk`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import h5py
 import numpy as np
 
 from training.data._hdf5_guard import HDF5_ERRORS, damage_named, names_in, refuse_unsafe
-from training.data._hdf5_layout import CHECKSUMS, FORMAT, READ_VERSIONS, SPLITS, attributes_digest
+from training.data._hdf5_layout import CHECKSUMS, COLUMNS, FORMAT, READ_VERSIONS, SPLITS, attributes_digest
 from training.data._hdf5_split import ROUNDING, Column, Hdf5Split
 from training.data._hdf5_writer import DatasetWriter, write_dataset
 from training.data.dataset import Attribute, Dataset
@@ -84,6 +85,11 @@ class Hdf5Dataset(Dataset):
     path : the file
     patients_in_one_split : refuse a file that has a patient in two splits; a conversion, which can mend that, does not
 
+    Attributes
+    ----------
+    is_own : whether the project's writer made it
+    shared_uids : the uids that are in more than one split, where there are no patients
+
     Raises
     ------
     DataFormatError
@@ -100,11 +106,12 @@ class Hdf5Dataset(Dataset):
                 self.attributes = MappingProxyType(_read_attributes(self._file))
                 self._checksums = _read_checksums(self._file, path)
                 names = _split_names(self._file, path)
+            self.is_own = bool(self._checksums)
             _compare_attributes(path, self.attributes, self._checksums)
             splits = {name: Hdf5Split(path, self._file[name], self._checksums) for name in names}
             self.n_experts = _agreed_experts(path, splits)
             _require_unique_keys(path, splits)
-            _separate_uids(splits)
+            self.shared_uids = _separate_uids(splits)
             if patients_in_one_split:
                 _require_one_split(path, splits)
             offset = _float_offset(path, splits)
@@ -151,12 +158,18 @@ def _read_checksums(file: h5py.File, path: Path) -> dict[str, str]:
             f"{' and '.join(map(str, READ_VERSIONS))}; update napari-ambiseg or make the file again"
         )
     checksums = json.loads(file.attrs[CHECKSUMS])
-    if not isinstance(checksums, dict) or "attributes" not in checksums:
+    is_list = isinstance(checksums, dict) and all(isinstance(text, str) for text in checksums.values())
+    if not is_list or "attributes" not in checksums or not _columns(file) <= checksums.keys():
         raise DataFormatError(f"{path}: its list of checksums is damaged; copy or make the file again")
     for name in checksums:
         if name != "attributes" and not isinstance(file.get(name), h5py.Dataset):
             raise DataFormatError(f"{path}: the array {name!r} is missing; copy or make the file again")
-    return checksums
+    return dict(checksums)
+
+
+def _columns(file: h5py.File) -> set[str]:
+    """The arrays of the splits that a file of ours must have a checksum of."""
+    return {f"{name}/{column}" for name in SPLITS if name in file for column in COLUMNS if column in file[name]}
 
 
 def _compare_attributes(path: Path, attributes: Mapping[str, Attribute], checksums: Mapping[str, str]) -> None:
@@ -198,17 +211,23 @@ def _require_unique_keys(path: Path, splits: Mapping[str, Hdf5Split]) -> None:
             keys.add(key)
 
 
-def _separate_uids(splits: Mapping[str, Hdf5Split]) -> None:
-    """Where a uid occurs in two splits, uids number something within a split and not patients: tell them apart."""
+def _separate_uids(splits: Mapping[str, Hdf5Split]) -> tuple[str, ...]:
+    """Where a uid occurs in two splits, uids number something within a split and not patients: tell them apart.
+
+    Returns
+    -------
+    The uids that are in more than one split.
+    """
     without = {name: split for name, split in splits.items() if not split.has_patients}
     homes: dict[str, set[str]] = {}
     for name, split in without.items():
         for patient in set(split.patients):
             homes.setdefault(patient, set()).add(name)
-    if any(len(names) > 1 for names in homes.values()):
+    shared = tuple(patient for patient, names in homes.items() if len(names) > 1)
+    if shared:
         for name, split in without.items():
             split.patients = tuple(f"{name}-{patient}" for patient in split.patients)
-            split.has_shared_uids = True
+    return shared
 
 
 def _require_one_split(path: Path, splits: Mapping[str, Hdf5Split]) -> None:

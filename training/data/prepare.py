@@ -15,9 +15,11 @@ from typing import Any
 
 from training.data.dataset import Attribute
 from training.data.forms.interface import MAX_SIDE, Form, Options, Tally
-from training.data.forms.sniffing import AUTO, open_form
+from training.data.forms.sniffing import AUTO as AUTO_LAYOUT
+from training.data.forms.sniffing import open_form
 from training.data.hdf5 import DatasetWriter, is_hdf5
 from training.data.selection import Selection
+from training.data.splits import AUTO as AUTO_RULE
 from training.data.splits import DEFAULT_SEED, SPLITS, Division, divide
 from training.errors import ConfigError, DataFormatError
 
@@ -34,11 +36,11 @@ class Plan:
     layout : name of the source's form, or ``auto`` to find out
     rule : how patients are put into splits, as in `training.data.splits.divide`
     seed : of a drawn split
-    options : what the form and this module may be told
+    options : what the form and the selection are told
     """
 
-    layout: str = AUTO
-    rule: str = "auto"
+    layout: str = AUTO_LAYOUT
+    rule: str = AUTO_RULE
     seed: int = DEFAULT_SEED
     options: Options = field(default_factory=Options)
 
@@ -99,7 +101,7 @@ def prepare(source: Path, out: Path, plan: Plan, progress: Callable[[Progress], 
     Raises
     ------
     ConfigError
-        On a plan that is not possible for this source.
+        On a plan that is not possible for this source, or an ``out`` that must not be replaced.
     DataFormatError
         If the source is of no known form or damaged as a whole, or no slice of it can be used.
     """
@@ -136,7 +138,7 @@ def prepare(source: Path, out: Path, plan: Plan, progress: Callable[[Progress], 
                 "rule": division.rule,
                 "seed": division.seed,
                 "slices": {name: slices[name] for name in SPLITS if slices[name]},
-                "patients_kept_together": list(division.moved),
+                "patients_kept_together": list(division.kept_together),
             },
             "dropped": _counted(tally.dropped, tally),
             "noted": _counted(tally.noted, tally),
@@ -164,7 +166,7 @@ def _attributes(form: Form, plan: Plan, division: Division, tally: Tally, n_expe
         "experts": n_experts,
         "split": division.rule,
         **({} if division.seed is None else {"split_seed": division.seed}),
-        **({} if not division.moved else {"patients_kept_together": ", ".join(division.moved)}),
+        **({} if not division.kept_together else {"patients_kept_together": ", ".join(division.kept_together)}),
         "options": json.dumps(asdict(plan.options)),
         "dropped": json.dumps(_most(tally.dropped)),
         "noted": json.dumps(_most(tally.noted)),

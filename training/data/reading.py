@@ -63,13 +63,13 @@ def open_isolated(path: str | Path, timeout: float = 10.0) -> Dataset:
 def seems_annotated(path: str | Path, timeout: float = 2.0) -> bool:
     """Whether an HDF5 file has the groups and arrays of annotated slices, as `is_annotated_hdf5`; never raises.
 
-    A file that ends the reading process, or keeps it from answering for ``timeout`` seconds, seems to be one: opening
-    it tells what is wrong.
+    A file that ends the reading process, or, once that is started and free, keeps it from answering for ``timeout``
+    seconds, seems to be one: opening it tells what is wrong.
     """
-    source = _Source(Path(path), timeout)
     try:
+        source = _Source(Path(path), timeout)
         facts, _ = _reader.ask(source, {"do": "look", "folder": source.folder}, timeout)
-    except AmbisegError:
+    except (AmbisegError, OSError):
         return True
     return bool(facts.get("annotated"))
 
@@ -91,7 +91,7 @@ class _Source:
         """Seconds that opening may take."""
         return self.timeout + (self.path.stat().st_size if self.path.is_file() else 0) / _SLOWEST
 
-    def recognise(self, facts: Facts) -> None:
+    def require_same(self, facts: Facts) -> None:
         """Refuse to go on with a file that, opened again, is another one."""
         text = json.dumps(facts)
         if self._facts is not None and self._facts != text:
@@ -158,7 +158,7 @@ class _Reader:
         if source not in self._open and request["do"] != "look":
             where = {"do": "open", "folder": source.folder}
             facts, _ = self._exchange(source, where, source.patience)
-            source.recognise(facts)
+            source.require_same(facts)
             self._open.add(source)
             if request["do"] == "open":
                 return facts, []

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 
 from training.data.crops import cut, random_crop
-from training.data.forms.interface import Options, Tally
+from training.data.forms.interface import NOT_DRAWN, Options, Tally
 from training.errors import DataFormatError
 from training.records import AnnotatedSlice
 
@@ -63,7 +63,7 @@ class Selection:
         if case.key in self._keys:
             return "key that an earlier slice has"
         if not case.n_found and not self._options.keep_empty:
-            return "no expert drew anything"
+            return NOT_DRAWN
         return ""
 
     def _too_small(self, case: AnnotatedSlice) -> str:

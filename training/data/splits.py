@@ -50,14 +50,14 @@ class Division:
     split_of : the split of every patient
     rule : one of `RULES` other than ``auto``
     seed : the seed of a drawn division, None for one that was looked up
+    kept_together : patients whose studies the rule itself had put into two splits, and who now are in one
     passed_over : why ``auto`` did not take the division that the data come with, "" if it did or there is none
-    moved : patients whose studies the rule itself had put into two splits, and who now are in one
     """
 
     split_of: Mapping[str, str]
     rule: str
     seed: int | None = None
-    moved: tuple[str, ...] = ()
+    kept_together: tuple[str, ...] = ()
     passed_over: str = ""
 
 
@@ -130,7 +130,8 @@ def _by_paper(units: Iterable[Unit]) -> Division:
                 "use another, such as --split patient"
             )
     apart = {unit.patient for unit in units if lidc.is_apart_in_paper(unit.patient)}
-    return Division({unit.patient: lidc.paper_split(unit.patient) for unit in units}, PAPER, moved=tuple(sorted(apart)))
+    split_of = {unit.patient: lidc.paper_split(unit.patient) for unit in units}
+    return Division(split_of, PAPER, kept_together=tuple(sorted(apart)))
 
 
 def _by_study(units: Iterable[Unit], seed: int) -> Division:
@@ -148,7 +149,7 @@ def _by_study(units: Iterable[Unit], seed: int) -> Division:
         split_of={patient: split_of[of_one[0]] for patient, of_one in studies.items()},
         rule=STUDY,
         seed=seed,
-        moved=tuple(patient for patient, of_one in studies.items() if len({split_of[s] for s in of_one}) > 1),
+        kept_together=tuple(patient for patient, of_one in studies.items() if len({split_of[s] for s in of_one}) > 1),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from training.child import BLAME
 from training.data.conversion import Conversion, Failed, Prepared
 from training.data.forms.interface import Options
 from training.data.hdf5 import write_dataset
@@ -140,7 +141,7 @@ def test_the_plan_arrives_as_it_was_sent(begin):
     [
         ("error", "{source}: no layout 'error'; choose another"),
         ("bug", "{source}: cannot be converted: RuntimeError: first line"),
-        ("memory", "{source}: cannot be converted: it takes more than 2 GiB of memory"),
+        ("memory", "{source}: cannot be converted: it takes more than 2 GiB of memory; " + BLAME),
         (
             "crash",
             "{source}: the converting process ended by signal 11; " + HARM,

@@ -7,6 +7,7 @@ import time
 import psutil
 import pytest
 
+from training.child import BLAME
 from training.data.counting import Counted, Counting, Uncountable
 from training.data.hdf5 import write_dataset
 from training.data.phantom import phantom_case
@@ -82,8 +83,8 @@ def test_a_patient_with_two_series_counts_once(begin):
     [
         ("error", "{source}: no slice has an image"),
         ("bug", "{source}: cannot be counted: RuntimeError: first line"),
-        ("memory", "{source}: cannot be counted: it takes more than 2 GiB of memory"),
-        ("crash", "{source}: the counting process ended by signal 11"),
+        ("memory", "{source}: cannot be counted: it takes more than 2 GiB of memory; " + BLAME),
+        ("crash", "{source}: the counting process ended by signal 11; " + BLAME),
     ],
 )
 def test_whatever_goes_wrong_is_one_line(begin, tmp_path, layout, text):

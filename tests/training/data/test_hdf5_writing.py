@@ -256,3 +256,24 @@ def test_rows_of_any_memory_order_are_written_alike(tmp_path):
         write_dataset(tmp_path / f"{name}f.hdf5", {"val": slices}, {})
     assert (tmp_path / "a.hdf5").read_bytes() == (tmp_path / "b.hdf5").read_bytes()
     assert (tmp_path / "af.hdf5").read_bytes() == (tmp_path / "bf.hdf5").read_bytes()
+
+
+@pytest.mark.parametrize("value", [5, None, [1], {}])
+def test_a_checksum_that_is_no_text_is_a_damaged_list(tmp_path, value):
+    path = tmp_path / "a.hdf5"
+    write_dataset(path, {"val": made_slices(3)}, {})
+    with h5py.File(path, "r+") as file:
+        recorded = json.loads(file.attrs["ambiseg_sha256"])
+        file.attrs["ambiseg_sha256"] = json.dumps(recorded | {"val/labels": value})
+    assert "its list of checksums is damaged" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["val/images", "val/labels", "val/keys", "attributes"])
+def test_an_array_without_its_checksum_is_not_taken_for_checked(tmp_path, name):
+    path = tmp_path / "a.hdf5"
+    write_dataset(path, {"val": made_slices(3)}, {})
+    with h5py.File(path, "r+") as file:
+        recorded = json.loads(file.attrs["ambiseg_sha256"])
+        del recorded[name]
+        file.attrs["ambiseg_sha256"] = json.dumps(recorded)
+    assert "its list of checksums is damaged" in refusal(path)

@@ -325,7 +325,7 @@ def test_uids_that_number_the_slices_of_each_split_do_not_break_the_division(tmp
     assert report.facts["split"]["rule"] == "source"
     assert report.facts["split"]["slices"] == {"train": 3, "val": 3, "test": 3}
     assert report.facts["patients"] == 9
-    assert "uid that is in two splits, taken for two patients" in report.facts["noted"]
+    assert report.facts["noted"]["uid that is in two splits, taken for two patients"]["count"] == 3
 
 
 def test_a_division_that_was_not_kept_is_told(convert):
@@ -358,3 +358,29 @@ def test_what_another_tool_wrote_at_length_is_not_passed_on(tmp_path):
     with open_dataset(tmp_path / "b.hdf5") as dataset:
         assert "essay" not in dataset.attributes
         assert dataset.attributes["note"] == "short"
+
+
+def test_a_long_history_keeps_its_latest_part(tmp_path, monkeypatch):
+    """Reasons may be many and long; the history must stay within what an attribute holds, and never vanish whole."""
+    phantoms(tmp_path / "0.hdf5", {"val": slice(0, 8)})
+    long = Tally()
+    for number in range(90):
+        long.note(f"reason {number} " + "x" * 100, "a")
+    monkeypatch.setattr(module, "Tally", lambda: Tally(noted=long.noted.copy(), examples=dict(long.examples)))
+    for number in range(8):
+        prepare(tmp_path / f"{number}.hdf5", tmp_path / f"{number + 1}.hdf5", Plan(), lambda _: None)
+    with open_dataset(tmp_path / "8.hdf5") as dataset:
+        earlier = json.loads(dataset.attributes["earlier"])
+    assert 1 <= len(earlier) < 5
+    assert all("reason 89" in one["noted"] for one in earlier)
+
+
+def test_an_attribute_of_another_tool_called_options_keeps_no_empty_slices(tmp_path):
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["train/images"] = np.random.default_rng(0).random((3, 8, 8)).astype("f4")
+        labels = np.ones((3, 8, 8, 2), "u1")
+        labels[1] = 0
+        file["train/labels"] = labels
+        file.attrs["options"] = "gzip"
+    report = prepare(tmp_path / "a.hdf5", tmp_path / "b.hdf5", Plan(), lambda _: None)
+    assert report.facts["slices"] == 2

@@ -114,7 +114,7 @@ def test_studies_are_divided_as_gp_unet_does_it():
     random.Random(1234).shuffle(shuffled)  # noqa: S311 - the division in question
     expected = dict.fromkeys(shuffled[:60], "train") | dict.fromkeys(shuffled[60:80], "val")
     assert division.split_of == {f"patient of {s}": expected.get(s, "test") for s in studies}
-    assert division.moved == ()
+    assert division.kept_together == ()
 
 
 def test_the_eight_patients_with_two_scans_are_in_one_split_each():
@@ -134,8 +134,8 @@ def test_the_eight_patients_with_two_scans_are_in_one_split_each():
 
 def test_the_papers_own_lists_have_four_patients_in_two_splits():
     every = [Unit(patient, study) for study, patient in lidc._studies().items()]
-    assert [patient[-4:] for patient in divide(every, "paper").moved] == ["0132", "0315", "0355", "0484"]
-    assert divide(LIDC, "paper").moved == ()
+    assert [patient[-4:] for patient in divide(every, "paper").kept_together] == ["0132", "0315", "0355", "0484"]
+    assert divide(LIDC, "paper").kept_together == ()
 
 
 def test_the_patients_whose_studies_the_rule_had_apart_are_named():
@@ -147,7 +147,7 @@ def test_the_patients_whose_studies_the_rule_had_apart_are_named():
         if len({of_studies[unit.study] for unit in every if unit.patient == patient}) > 1
     }
     assert apart
-    assert set(divide(every, "study").moved) == apart
+    assert set(divide(every, "study").kept_together) == apart
 
 
 @pytest.mark.parametrize(

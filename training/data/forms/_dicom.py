@@ -16,6 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from training.data.forms._folders import require_source
 from training.data.forms.interface import UnusableError
 from training.errors import ConfigError
 
@@ -59,6 +60,7 @@ def _reading(reason: str) -> Iterator[None]:
         with warnings.catch_warnings(action="ignore", category=UserWarning):
             yield
     except _damage() as error:
+        require_source(error)
         raise UnusableError(reason) from error
 
 

@@ -7,6 +7,7 @@ that could not be written into the result.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -24,7 +25,8 @@ _SPLITS = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-PEEKED_NAMES = 200  # of a folder, when the question is only what it looks like
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EIO, getattr(errno, "ESTALE", errno.EIO), errno.ENOTCONN)
+PEEKED_NAMES = 200  # of one folder, when the question is only what it looks like
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,34 @@ def look_into(folder: Path, root: Path, tally: Tally) -> Listing:
     return Listing(folders, files)
 
 
-def peek(folder: Path) -> tuple[list[Path], list[Path]]:
+def peek(folder: Path, most: int = PEEKED_NAMES) -> tuple[list[Path], list[Path]]:
     """Some of the folders and of the files in a folder, for a guess; both empty where it cannot be listed."""
     folders: list[Path] = []
     files: list[Path] = []
     try:
         with os.scandir(folder) as entries:
-            for entry, _ in zip(entries, range(PEEKED_NAMES), strict=False):
+            for entry, _ in zip(entries, range(most), strict=False):
                 if not _is_debris(entry.name):
                     (folders if _is_folder(entry) else files).append(folder / entry.name)
     except (OSError, ValueError):  # ValueError: a path with a NUL
         return [], []
     return folders, files
+
+
+def require_source(error: BaseException) -> None:
+    """Pass over an error that concerns one file, but not one that says that the source itself is going away.
+
+    Raises
+    ------
+    DataFormatError
+        If a file that was listed is no longer there, or its disk does not answer any more: what is left would
+        otherwise be taken for all of it, and could replace a whole file.
+    """
+    if isinstance(error, OSError) and error.errno in _GONE:
+        raise DataFormatError(
+            f"{error.filename or 'a file'}: was there a moment ago and cannot be read now ({error.strerror}); "
+            "leave the source as it is while it is converted, and see that its disk stays"
+        ) from error
 
 
 def is_folder(path: Path) -> bool:

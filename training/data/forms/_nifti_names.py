@@ -89,9 +89,12 @@ def _flat_scans(root: Path, files: Sequence[Path], tally: Tally) -> list[ScanFil
 
 
 def _scan(name: str, image: Path, masks: Sequence[Path], tally: Tally) -> ScanFiles:
+    prefixes = [prefix for prefix in (name, _scan_name(image)) if prefix]
     experts: dict[str, Path] = {}
     for mask in masks:
-        if experts.setdefault(_after(_stem(mask), name) or _stem(mask), mask) != mask:
+        stem = _stem(mask)
+        expert = next((rest for prefix in prefixes if (rest := _after(stem, prefix))), stem)
+        if experts.setdefault(expert, mask) != mask:
             tally.drop("another file is this expert's mask already", repr(str(mask)))
     return ScanFiles(name, image, {expert: experts[expert] for expert in sorted(experts, key=natural)})
 

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.forms._folders import require_source
 from training.data.forms.interface import MAX_SIDE, UnusableError
 from training.errors import ConfigError
 
@@ -26,7 +27,7 @@ MAX_BYTES = 2 * 2**30  # of voxels as stored
 _MAX_RATIO = 1040  # deflate cannot pass 1032:1
 _MAX_OFFSET = 16 * 2**20  # of the voxels behind the header: room for extensions
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}  # NIfTI's other units of length
-_TOLERANCE = 1e-3  # of affines, in millimetres
+_TOLERANCE = 1e-3  # of affines, in millimetres, and of voxels where these are smaller
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,9 @@ class Volume:
 
     def same_grid(self, other: Volume) -> bool:
         """Whether voxels of the same index are in the same place."""
-        return self.shape == other.shape and np.allclose(self.affine, other.affine, rtol=0, atol=_TOLERANCE)
+        smallest = np.linalg.norm(self.affine[:3, :3], axis=0).min()
+        tolerance = _TOLERANCE * min(1.0, float(smallest))
+        return self.shape == other.shape and np.allclose(self.affine, other.affine, rtol=0, atol=tolerance)
 
     def axial(self) -> NDArray[Any]:
         """Read the voxels.
@@ -163,7 +166,7 @@ def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int
         raise UnusableError(f"declares more than {MAX_BYTES // 2**30} GiB of voxels or a senseless place for them")
     if declared + offset > stored * (_MAX_RATIO if _is_gzip(path) else 1):
         raise UnusableError("is damaged or cut short")
-    if not np.isfinite(affine).all() or not abs(np.linalg.det(affine[:3, :3])) > 1e-12:
+    if not np.isfinite(affine).all() or not abs(np.linalg.det(affine[:3, :3])) > 1e-21:
         raise UnusableError("has an affine that cannot be inverted")
 
 
@@ -186,6 +189,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         with gzip.open(path, "rb") if _is_gzip(path) else path.open("rb") as stream:
             yield cast("BinaryIO", stream)
     except (OSError, EOFError, zlib.error) as error:
+        require_source(error)
         raise UnusableError("is damaged or cut short") from error
 
 

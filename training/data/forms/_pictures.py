@@ -7,7 +7,6 @@ other formats, and every chunk of a PNG is compared with its checksum, which Pil
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import struct
@@ -22,16 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.data.forms._folders import require_source
 from training.data.forms._masks import drawn_mask
 from training.data.forms.interface import MAX_SIDE, UnusableError
-from training.errors import DataFormatError
 from training.records import BoolArray
 
 MAX_FILE_BYTES = 256 * 2**20  # a 4096 x 4096 picture of four 32-bit channels
 MAX_NPY_HEADER = 1000  # bytes; two dimensions take 118
 _SMALL_BYTES = 512  # of a PNG, which then cannot hold more than four million pixels
-# A file that was listed and is gone, or a disk that answers no more: the end of the source, not one bad picture.
-_SOURCE_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EIO, getattr(errno, "ESTALE", errno.EIO), errno.ENOTCONN)
 JPEG_THRESHOLD = 127  # lossy masks are foreground above it
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy"})
@@ -156,11 +153,7 @@ def _content(path: str | Path) -> bytes:
                 raise UnusableError(f"is a file of more than {MAX_FILE_BYTES // 2**20} MiB")
             return stream.read()
     except OSError as error:
-        if error.errno in _SOURCE_GONE:
-            raise DataFormatError(
-                f"{path}: was there a moment ago and cannot be read now ({error.strerror}); "
-                "leave the source as it is while it is converted, and see that its disk stays"
-            ) from error
+        require_source(error)
         raise UnusableError(f"cannot be opened ({error.strerror})") from error
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.data.forms._ct_series import SeriesHeader, read_series_header
-from training.data.forms._folders import Listing, look_into
+from training.data.forms._folders import Listing, look_into, peek
 from training.data.forms._tcia_xml import Readings, read_readings
 from training.data.forms.interface import Tally, Unit, UnusableError
 from training.data.lidc import patient_of_study
 from training.errors import DataFormatError
 
 MAX_NAMES = 2_000_000  # all of LIDC-IDRI has a quarter of a million
-PEEKED_NAMES = 20_000  # when the question is only what a folder looks like
+PEEKED_TREE_NAMES = 20_000  # of all folders together, when the question is only what they look like
 MAX_DEPTH = 16
 MAX_KEY = 64 + 7  # DICOM allows a PatientID 64 characters
 
@@ -127,16 +127,15 @@ def find_annotated_series(root: Path, tally: Tally) -> list[AnnotatedSeries]:
 
 
 def holds_dicom_and_xml(root: Path) -> bool:
-    """Whether there are both kinds of files among the first names; never raises."""
-    wanted, n_names = {".dcm", ".xml"}, 0
-    try:
-        for listing in _listings(root, Tally()):
-            wanted -= {path.suffix.lower() for path in listing.files.values()}
-            n_names += len(listing.files) + len(listing.folders)
-            if not wanted or n_names > PEEKED_NAMES:
-                break
-    except (DataFormatError, ValueError):  # ValueError: a path with a NUL
-        return False
+    """Whether there are both kinds of files among the first `PEEKED_TREE_NAMES` names met; never raises."""
+    wanted, left, ahead = {".dcm", ".xml"}, PEEKED_TREE_NAMES, [(root, 0)]
+    while wanted and ahead and left > 0:
+        folder, depth = ahead.pop()
+        folders, files = peek(folder, left)
+        wanted -= {path.suffix.lower() for path in files}
+        left -= len(folders) + len(files)
+        if depth < MAX_DEPTH:
+            ahead += [(path, depth + 1) for path in reversed(folders) if not path.is_symlink()]
     return not wanted
 
 

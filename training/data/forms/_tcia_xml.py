@@ -13,6 +13,7 @@ from xml.parsers import expat
 import numpy as np
 
 from training.data.forms._contours import Outline
+from training.data.forms._folders import require_source
 from training.data.forms.interface import LIDC_EXPERTS, Tally, UnusableError
 
 ROOT = "LidcReadMessage"
@@ -149,6 +150,7 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
+        require_source(error)
         raise UnusableError(f"XML file that cannot be read ({error.strerror})") from error
     if len(content) > MAX_BYTES:
         raise UnusableError(f"XML file of more than {MAX_BYTES // 2**20} MiB")

@@ -21,7 +21,7 @@ _OF_A_CONVERSION = (
     "layout", "experts", "split", "split_seed", "patients_kept_together", "options", "dropped", "noted",
 )  # fmt: skip
 MAX_NOTE = 2000  # characters of another tool's attribute that is passed on
-MAX_HISTORY = 5  # conversions; an attribute of a file has its limits
+MAX_HISTORY, MAX_HISTORY_TEXT = 5, 30_000  # conversions and characters; an attribute of a file has its limits
 
 
 class Hdf5Form(Form):
@@ -42,23 +42,17 @@ class Hdf5Form(Form):
                 for name, split in dataset.splits.items()
             }
             stored = {split.image_type for split in dataset.splits.values()}
-            self._shares_uids = any(split.has_shared_uids for split in dataset.splits.values())
-            self.keeps_empty = "options" in dataset.attributes  # what is empty in a file of ours was to stay
+            self._shared_uids = dataset.shared_uids
+            self.keeps_empty = dataset.is_own and "options" in dataset.attributes  # what is empty there was to stay
             has_hounsfield = all(split.has_hounsfield for split in dataset.splits.values())
-            notes = {name: value for name, value in dataset.attributes.items() if len(str(value)) <= MAX_NOTE}
+            notes = dict(dataset.attributes)
+            if not dataset.is_own:
+                notes = {name: value for name, value in notes.items() if len(str(value)) <= MAX_NOTE}
         if options.window != AUTO:
-            if options.window == SLICE:
-                raise ConfigError(
-                    f"{path}: its slices may be cut out of larger ones, whose range is not known any more; "
-                    f"choose a window of {', '.join(WINDOWS)}, or LOW..HIGH"
-                )
-            if not has_hounsfield:
-                raise ConfigError(
-                    f"{path}: holds no Hounsfield units, so its window cannot be chosen any more; leave --window out"
-                )
+            _require_possible(path, options.window, has_hounsfield)
             notes["window"] = f"{self._window} HU"
         if earlier := {name: notes.pop(name) for name in _OF_A_CONVERSION if name in notes}:
-            notes["earlier"] = json.dumps([*_history(notes.pop("earlier", "[]")), earlier][-MAX_HISTORY:])
+            notes["earlier"] = _bounded([*_history(notes.pop("earlier", "[]")), earlier])
         if all(is_patient(unit.patient) for unit in self.units()):
             notes.setdefault("source", LICENCE)
         self.image_type: ImageType = "uint8" if stored == {"uint8"} and options.window == AUTO else "float32"
@@ -77,8 +71,8 @@ class Hdf5Form(Form):
     def read(self, tally: Tally) -> Iterator[Found]:
         with Hdf5Dataset(self._path, patients_in_one_split=False) as dataset:
             dataset.verify()
-            if self._shares_uids:
-                tally.note("uid that is in two splits, taken for two patients", str(self._path), len(self.units()))
+            for uid in self._shared_uids:
+                tally.note("uid that is in two splits, taken for two patients", uid)
             for name, split in dataset.splits.items():
                 for case, unit in zip(split, self._units[name], strict=True):
                     yield Found(self._windowed(case, unit.patient), unit)
@@ -88,6 +82,26 @@ class Hdf5Form(Form):
         if self._window is not None and case.hounsfield is not None:
             image = self._window.intensity(case.hounsfield)
         return AnnotatedSlice(image, case.masks, patient, case.key, case.spacing_mm, case.hounsfield)
+
+
+def _bounded(history: list[object]) -> str:
+    """The latest conversions that there is room for, the latest one always."""
+    latest = history[-MAX_HISTORY:]
+    while len(latest) > 1 and len(json.dumps(latest)) > MAX_HISTORY_TEXT:
+        latest = latest[1:]
+    return json.dumps(latest)
+
+
+def _require_possible(path: Path, window: str, has_hounsfield: bool) -> None:
+    if window == SLICE:
+        raise ConfigError(
+            f"{path}: its slices may be cut out of larger ones, whose range is not known any more; "
+            f"choose a window of {', '.join(WINDOWS)}, or LOW..HIGH"
+        )
+    if not has_hounsfield:
+        raise ConfigError(
+            f"{path}: holds no Hounsfield units, so its window cannot be chosen any more; leave --window out"
+        )
 
 
 def _history(text: Attribute) -> list[object]:

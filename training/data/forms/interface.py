@@ -15,6 +15,9 @@ from training.records import AnnotatedSlice
 
 __all__ = ["LIDC_EXPERTS", "MAX_SIDE", "Form", "Found", "Options", "Tally", "Unit", "UnusableError"]
 
+#: The reason, wherever it is found.
+NOT_DRAWN = "no expert drew anything"
+
 #: The number of reads that LIDC-IDRI's protocol asked for; fewer are filled up with empty masks.
 LIDC_EXPERTS = 4
 
@@ -34,7 +37,8 @@ class Options:
     ----------
     window : which stored values become 0 and 1, as `training.data.window` reads it
     shift_masks : move masks by (-1, -1) pixels against the image, as in the published LIDC pickle
-    size : side in pixels that slices are cut to around their centre; None leaves them as they are
+    size : side in pixels that slices are cut to around their centre; None leaves them as they are.  For
+        TCIA's larger slices it is around the masks' centroids, and 128 if None
     keep_empty : keep slices on which no expert drew anything
     random_crop : side in pixels of a random crop of each slice (the paper's harder variant); None for none
     crop_seed : with the slice's key, names its crop
@@ -68,7 +72,7 @@ class Tally:
     examples: dict[str, str] = field(default_factory=dict)  # the first key or file of each reason
 
     def drop(self, reason: str, what: str, count: int = 1) -> None:
-        """Count something (a slice, a file, a contour) that is not in the result; ``what`` names it."""
+        """Count something (a slice, a file, an outline) that is not in the result; ``what`` names it."""
         self.dropped[reason] += count
         self.examples.setdefault(reason, what)
 
@@ -87,13 +91,14 @@ class Tally:
 class Form(Protocol):
     """A form of annotated slices on disk.
 
-    Making one looks at the source: its structure and, where cheap, all of its names, but not its pixels.
+    Making one looks at the source: its structure, where cheap all of its names, and a few of its
+    images at most.
 
     Attributes
     ----------
     name : how ``--layout`` calls it
-    summary : one line on what it is, for the help and for messages
-    choices : the names of the `Options` (``window``, ``shift_masks``) that it looks at
+    summary : one line on what it is, for the viewer's offer
+    choices : which of ``window`` and ``shift_masks`` mean something for it; the other options are never refused
     image_type : whether all images are k / 255 with whole k (``uint8``), or not (``float32``)
     keeps_empty : whether slices that nobody drew on are there on purpose, and stay without being asked for
     attributes : what the converted file should say about its source (licence, window, ...)

@@ -16,13 +16,12 @@ from training.data.forms._folders import inner_folder, peek
 from training.data.forms._masks import drawn_mask
 from training.data.forms._nifti_names import ScanFiles, find_scans, is_mask, is_volume
 from training.data.forms._nifti_volume import Volume, read_header
-from training.data.forms.interface import Form, Found, Options, Tally, Unit, UnusableError
+from training.data.forms.interface import NOT_DRAWN, Form, Found, Options, Tally, Unit, UnusableError
 from training.data.window import AUTO, WINDOWS, find_window, slice_window
 from training.errors import DataFormatError
 from training.records import AnnotatedSlice, BoolArray, FloatArray, ShortArray
 
 _AIR = -500  # a volume with values below it is taken for CT in Hounsfield units
-_NOT_DRAWN = "no expert drew anything"
 _AUTO_WINDOW = f"auto: 8 bit and [0, 1] as stored, CT {WINDOWS['lung']} HU"
 _NEEDS_WINDOW = "image is neither 8-bit, within [0, 1] nor CT, so it needs --window LOW..HIGH"
 
@@ -141,7 +140,7 @@ class Nifti(Form):
         keeps_hounsfield = _is_hounsfield(voxels)
         drawn: BoolArray = np.any(masks, axis=(0, 2, 3))
         if not drawn.all() and not self._options.keep_empty:
-            tally.drop(_NOT_DRAWN, scan.name, int((~drawn).sum()))
+            tally.drop(NOT_DRAWN, scan.name, int((~drawn).sum()))
         for index, plane in enumerate(voxels):
             if not (drawn[index] or self._options.keep_empty):
                 continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -170,16 +169,14 @@ def _has_pictures(path: Path) -> bool:
 
 
 def _table_of(root: Path, files: Mapping[str, Path]) -> Path | None:
-    """The table of patients, whatever its case; one that may not be opened is no missing one."""
-    for name, file in files.items():
-        if name.lower() == PATIENTS:
-            return file
-    if os.path.lexists(root / PATIENTS):
+    """The table of patients, whatever the case of its name; one that may not be opened is no missing one."""
+    names = [path.name for path in root.iterdir() if path.name.lower() == PATIENTS]
+    if len(names) > 1 or any(name not in files for name in names):
         raise DataFormatError(
-            f"{root / PATIENTS}: is no file of this folder, so it is not read, and without it patients would be "
-            "divided; put the table itself there"
+            f"{root}: {' and '.join(map(repr, sorted(names)))} must be one file of this folder; without the table "
+            "patients would be divided, so put the table itself there"
         )
-    return None
+    return files[names[0]] if names else None
 
 
 def _read_patients(path: Path | None) -> dict[str, str] | None:

@@ -56,7 +56,7 @@ def takes_window(name: str) -> bool:
 
 
 def open_form(path: Path, layout: str = AUTO, options: Options | None = None) -> Form:
-    """Look at a source on disk, without reading its pixels yet.
+    """Look at a source on disk, without going through its slices yet.
 
     Parameters
     ----------

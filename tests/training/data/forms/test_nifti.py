@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import re
+import shutil
 import struct
 import sys
 
@@ -469,3 +470,33 @@ def test_the_unit_of_length_is_looked_at(tmp_path, unit, per_mm):
         image.to_filename(tmp_path / f"{name}.nii")
     found = list(Nifti(tmp_path, Options()).read(Tally()))
     assert found[0].case.spacing_mm == pytest.approx((0.5, 0.7), rel=1e-5)
+
+
+def test_a_scans_own_prefix_is_no_part_of_its_experts_names(tmp_path):
+    names = [f"scan{k}/P{k}_{word}.nii.gz" for k in range(1, 5) for word in ("ct", "mask_a", "mask_b")]
+    found, tally = scans_of(tmp_path, *names)
+    assert found == {f"scan{k}": [f"P{k}_ct.nii.gz", "mask_a", "mask_b"] for k in range(1, 5)}
+    assert not tally.dropped
+
+
+def test_a_shift_is_noticed_whatever_the_unit(tmp_path):
+    affine = np.diag([0.5, 0.5, 1, 1])
+    shifted = affine.copy()
+    shifted[0, 3] = 0.9
+    for name, values, where in (("image", np.zeros((6, 5, 2), np.uint8), affine),
+                                ("mask_a", np.ones((6, 5, 2), np.uint8), shifted)):  # fmt: skip
+        image = nibabel.Nifti1Image(values, where)
+        image.header.set_xyzt_units("micron")
+        image.to_filename(tmp_path / f"{name}.nii")
+    with pytest.raises(DataFormatError, match="mask_a is not on the image's grid"):
+        Nifti(tmp_path, Options())
+
+
+def test_a_source_that_goes_away_ends_the_conversion(tmp_path):
+    for number in range(3):
+        scan(tmp_path / f"case{number}")
+    reading = Nifti(tmp_path, Options()).read(Tally())
+    next(reading)
+    shutil.rmtree(tmp_path / "case2")
+    with pytest.raises(DataFormatError, match="was there a moment ago and cannot be read now"):
+        list(reading)

@@ -291,12 +291,13 @@ def test_the_table_of_patients_is_found_whatever_its_case(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-def test_a_table_that_may_not_be_opened_is_no_missing_table(tmp_path):
+@pytest.mark.parametrize("name", ["patients.csv", "Patients.CSV"])
+def test_a_table_that_may_not_be_opened_is_no_missing_table(tmp_path, name):
     """Else every image would be a patient of its own, and one person on two sides of the split."""
     inner = tmp_path / "inner"
     folder(inner, ["a.png", "b.png"])
     (tmp_path / "elsewhere.csv").write_text("name,patient\na,p\nb,p\n", encoding="utf-8")
-    (inner / "patients.csv").symlink_to(tmp_path / "elsewhere.csv")
+    (inner / name).symlink_to(tmp_path / "elsewhere.csv")
     with pytest.raises(DataFormatError, match="put the table itself there"):
         OwnFolder(inner, Options())
 
@@ -305,4 +306,13 @@ def test_a_table_with_other_separators_is_told(tmp_path):
     folder(tmp_path)
     (tmp_path / "patients.csv").write_text("name;patient\na;p\n", encoding="utf-8")
     with pytest.raises(DataFormatError, match=r"separated by commas; .* in the columns 'name;patient'"):
+        OwnFolder(tmp_path, Options())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take the two names for one")
+def test_two_tables_are_refused(tmp_path):
+    folder(tmp_path, ["a.png", "b.png"])
+    for name in ("patients.csv", "Patients.csv"):
+        (tmp_path / name).write_text("name,patient\na,p\nb,p\n", encoding="utf-8")
+    with pytest.raises(DataFormatError, match=r"'Patients\.csv' and 'patients.csv' must be one file"):
         OwnFolder(tmp_path, Options())

@@ -256,6 +256,19 @@ def one_series(folder, sessions, zs=(0.0,), **kwargs):
     return folder
 
 
+def test_a_source_that_goes_away_ends_the_conversion(tmp_path):
+    """Half of an archive, taken for all of it, would replace a whole file."""
+    for number in range(3):
+        uid = f"{FIRST}.{number}"
+        drawn = [Session([[Roi(ring(80, 80, 5, 5), z, sop_uid(uid, index))] for index, z in enumerate((0.0, 30.0))])]
+        write_series(tmp_path / f"s{number}", uid, (0.0, 30.0), xml=xml_text(uid, drawn))
+    reading = TciaFolder(tmp_path, Options()).read(Tally())
+    next(reading)
+    shutil.rmtree(tmp_path / "s2")
+    with pytest.raises(DataFormatError, match="was there a moment ago and cannot be read now"):
+        list(reading)
+
+
 def test_a_slice_that_is_too_small_is_dropped_with_its_key(tmp_path):
     one_series(tmp_path, [Session([[Roi(ring(20, 20, 3, 3), 0.0)]])], side=127)
     found, tally, _ = read(tmp_path)
