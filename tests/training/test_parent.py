@@ -52,6 +52,7 @@ def test_a_child_ends_with_a_parent_that_is_killed(command, message):
         assert psutil.pid_exists(pid)
         parent.kill()
     wait_until(lambda: gone(pid))
+    assert gone(pid)
 
 
 def test_a_child_is_told_of_its_parents_end_by_its_own_handler_of_sigterm(command, tmp_path):
@@ -59,8 +60,8 @@ def test_a_child_is_told_of_its_parents_end_by_its_own_handler_of_sigterm(comman
     with parent_of_a_child((*command, str(told)), b"hang") as parent:
         pid = int(parent.stdout.readline())
         parent.kill()
-    wait_until(told.exists)
     wait_until(lambda: gone(pid))
+    assert told.exists()
 
 
 def test_a_bug_is_one_line_for_the_parent_and_a_traceback_on_standard_error(capsys):

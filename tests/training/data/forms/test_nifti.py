@@ -1,48 +1,21 @@
 """Volumes: orientation by an asymmetric phantom in every axis order, windows, and headers that lie."""
 
-import gzip
 import itertools
-import re
-import shutil
 import struct
-import sys
 
 import nibabel
 import numpy as np
 import pytest
 
-from training.data.forms._nifti_names import find_scans
 from training.data.forms.interface import Options, Tally, Unit
 from training.data.forms.nifti import Nifti
-from training.errors import ConfigError, DataFormatError
+from training.errors import DataFormatError
 
-RNG = np.random.default_rng(12)
-SHAPE = (5, 4, 3)  # right, front, top
-SPACING = (0.5, 0.75, 2.0)
-HU = RNG.integers(-1000, 1000, SHAPE).astype(np.int16)
-HU[0, 0, 0] = -1000
-DRAWN = RNG.random((2, *SHAPE)) > 0.5
-AFFINE = np.diag([*SPACING, 1.0])  # voxel axes run to the right, the front and the top
-AFFINE[:3, 3] = (-20, 30, 7)
+from .nifti_scans import AFFINE, DRAWN, HU, RNG, SHAPE, SPACING, read, save, scan
+
 ORIENTATIONS = [
     (order, signs) for order in itertools.permutations(range(3)) for signs in itertools.product((1, -1), repeat=3)
 ]
-
-
-def save(path, array, affine=AFFINE, kind=nibabel.Nifti1Image, **header):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = kind(array, affine)
-    for name, value in header.items():
-        image.header[name] = value
-    image.to_filename(path)
-    return path
-
-
-def scan(folder, image=HU, masks=DRAWN, affine=AFFINE, suffix=".nii", dtype=np.uint8):
-    save(folder / f"image{suffix}", image, affine)
-    for expert, mask in enumerate(masks):
-        save(folder / f"mask_reader{expert}{suffix}", mask.astype(dtype), affine)
-    return folder
 
 
 def stored_as(array, order, signs):
@@ -55,14 +28,6 @@ def stored_as(array, order, signs):
             affine[:3, axis] *= -1
     turned = turned[tuple(slice(None, None, sign) for sign in signs)]
     return turned, affine
-
-
-def read(path, **options):
-    tally = Tally()
-    form = Nifti(path, Options(**options))
-    found = list(form.read(tally))
-    assert {item.unit for item in found} <= set(form.units())
-    return found, tally, form
 
 
 def shown(volume, z):
@@ -257,210 +222,6 @@ def test_a_file_without_orientation_is_read_as_the_format_says_and_noted(tmp_pat
     assert found[0].case.spacing_mm == pytest.approx((0.75, 0.5))
 
 
-# Names
-
-
-def scans_of(tmp_path, *names):
-    for name in names:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    tally = Tally()
-    found = find_scans(tmp_path, tally)
-    return {scan.name: [scan.image.name, *scan.masks] for scan in found}, tally
-
-
-def test_a_folder_is_a_scan_and_its_words_tell_images_from_masks(tmp_path):
-    found, tally = scans_of(
-        tmp_path,
-        *("p1/ct.nii.gz", "p1/seg-anna.nii.gz", "p1/seg-bob.nii.gz", "p1/report.pdf"),
-        *("p2/p2_T1w.nii", "p2/p2_lesion.nii", "p2/p2_seg-anna.nii", "p2/p2_seg-bob.nii"),
-        *("p3/whatever.nii", "p3/seg-bob.nii", "p3/seg-anna.nii"),
-        *("p4/t1.nii", "p4/t2.nii", "p4/seg-anna.nii", "p4/seg-bob.nii"),
-        *("p5/flair.nii", "p5/seg-anna.nii", "empty/readme.txt"),
-    )
-    assert found == {
-        "p1": ["ct.nii.gz", "seg-anna", "seg-bob"],
-        "p2": ["p2_T1w.nii", "seg-anna", "seg-bob"],
-        "p3": ["whatever.nii", "seg-anna", "seg-bob"],
-    }
-    unused = "file is neither the scan's image nor a mask by its name"
-    assert tally.dropped == {"scan needs exactly one image file": 1, "seg-bob is missing": 1, unused: 1}
-    assert tally.examples == {
-        "scan needs exactly one image file": "p4",
-        "seg-bob is missing": "p5",
-        unused: repr(str(tmp_path / "p2" / "p2_lesion.nii")),
-    }
-
-
-def test_a_slot_is_the_same_expert_in_all_scans(tmp_path):
-    found, tally = scans_of(
-        tmp_path,
-        *("p1/ct.nii", "p1/seg-anna.nii", "p1/seg-ben.nii"),
-        *("p2/ct.nii", "p2/seg-anna.nii", "p2/seg-carl.nii"),
-        *("p3/ct.nii", "p3/seg-anna.nii", "p3/seg-ben.nii", "p3/seg-carl.nii"),
-        *("p4/ct.nii", "p4/seg-anna.nii", "p4/seg-ben.nii", "p4/seg-ben.nii.gz"),
-    )
-    assert set(found) == {"p1", "p4"}
-    assert tally.dropped == {
-        "seg-ben is missing": 1,
-        "scan has masks that most have not": 1,
-        "another file is this expert's mask already": 1,
-    }
-
-
-def test_flat_files_are_sorted_to_their_scans(tmp_path):
-    found, tally = scans_of(
-        tmp_path,
-        *("ct_1_image.nii.gz", "ct_1_reader10.nii.gz", "ct_1_reader9.nii.gz"),
-        *("ct_10_image.nii.gz", "ct_10_reader9.nii.gz", "ct_10_reader10.nii.gz"),
-        *("b.nii", "b_reader9.nii", "b_reader10.nii", "lonely_mask.nii"),
-    )
-    assert found == {
-        "b": ["b.nii", "reader9", "reader10"],
-        "ct_1": ["ct_1_image.nii.gz", "reader9", "reader10"],
-        "ct_10": ["ct_10_image.nii.gz", "reader9", "reader10"],
-    }
-    assert tally.dropped == {"mask without an image": 1}
-
-
-def test_one_scan_alone_takes_the_folders_name(tmp_path):
-    found, _ = scans_of(tmp_path / "p7", "scan.nii", "expert1.nii", "expert2.nii", "LungMask.nii")
-    assert found == {"p7": ["scan.nii", "expert1", "expert2", "LungMask"]}
-
-
-@pytest.mark.parametrize(
-    ("names", "recognised"),
-    [
-        (["image.nii", "mask.nii"], True),
-        (["p/image.nii.gz", "p/reader1.nii.gz"], True),
-        (["inner/p/image.nii.gz", "inner/p/reader1.nii.gz"], True),
-        (["image.nii"], False),
-        (["mask_a.nii", "mask_b.nii"], False),
-        (["image.png", "mask.png"], False),
-        ([], False),
-    ],
-)
-def test_the_form_is_recognised_by_names(tmp_path, names, recognised):
-    for name in names:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert Nifti.recognises(tmp_path) is recognised
-    assert Nifti.recognises(tmp_path / "a\0b") is False
-    if not recognised:
-        with pytest.raises(DataFormatError, match=re.escape(str(tmp_path))):
-            Nifti(tmp_path, Options())
-
-
-# Hostile input
-
-
-def patched(path, offset, layout, *values):
-    content = bytearray(path.read_bytes())
-    struct.pack_into(layout, content, offset, *values)
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize(
-    ("offset", "layout", "values", "reason"),
-    [
-        (40, "<4h", (3, 4096, 4096, 4096), "declares more than 2 GiB"),
-        (40, "<4h", (3, 512, 512, 512), "damaged or cut short"),
-        (40, "<4h", (3, 32767, 4, 3), "1 to 4096"),
-        (40, "<4h", (3, -5, 4, 3), "1 to 4096|makes no sense"),
-        (40, "<4h", (3, 5, 4, 0), "1 to 4096|makes no sense"),
-        (40, "<5h", (4, 5, 4, 1, 3), "4 dimensions"),
-        (40, "<3h", (2, 5, 4), "2 dimensions"),
-        (70, "<h", (32,), "complex"),
-        (70, "<h", (128,), "not real numbers"),
-        (70, "<h", (999,), "makes no sense"),
-        (108, "<f", (1e30,), "senseless place|makes no sense"),
-        (108, "<f", (-4.0,), "senseless place|makes no sense"),
-        (108, "<f", (float("nan"),), "makes no sense"),
-        (108, "<f", (353.0,), "damaged or cut short"),
-        (116, "<f", (float("inf"),), "makes no sense"),
-        (280, "<f", (float("nan"),), "cannot be inverted"),
-        (280, "<4f", (0, 0, 0, 0), "cannot be inverted"),
-        (344, "4s", (b"ni1\0",), "in another file"),
-        (344, "4s", (b"abcd",), "no NIfTI|another file"),
-    ],
-)
-def test_headers_that_lie_are_refused_with_their_reason(tmp_path, offset, layout, values, reason):
-    scan(tmp_path / "a")
-    scan(tmp_path / "b")
-    patched(tmp_path / "a" / "image.nii", offset, layout, *values)
-    found, tally, form = read(tmp_path)
-    assert {item.case.patient for item in found} == {"b"}
-    assert form.units() == [Unit("b")]
-    (told,) = tally.dropped
-    assert re.search(f"^image .*({reason})", told)
-    assert tally.examples[told] == "a"
-
-
-def test_a_gzip_bomb_is_refused_by_its_header(tmp_path):
-    folder = scan(tmp_path / "a", suffix=".nii.gz")
-    scan(tmp_path / "b", suffix=".nii.gz")
-    content = bytearray(gzip.decompress((folder / "image.nii.gz").read_bytes()))
-    struct.pack_into("<4h", content, 40, 3, 2000, 1000, 500)
-    (folder / "image.nii.gz").write_bytes(gzip.compress(content))
-    _, tally, _ = read(tmp_path)
-    assert tally.dropped == {"image is damaged or cut short": 1}
-    # More than is declared is not read either.
-    struct.pack_into("<4h", content, 40, 3, *SHAPE)
-    (folder / "image.nii.gz").write_bytes(gzip.compress(content + bytes(50 * 2**20)))
-    _, tally, _ = read(tmp_path)
-    assert tally.dropped == {"image holds more than its header declares": 3}
-
-
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_no_truncation_or_flipped_bit_of_the_voxels_stops_the_other_scans(tmp_path, suffix):
-    folder = scan(tmp_path / "a", suffix=suffix)
-    scan(tmp_path / "b", suffix=suffix)
-    path = folder / f"image{suffix}"
-    content = path.read_bytes()
-    whole = [item.case for item in read(tmp_path, window="lung")[0]]
-    for percent in range(0, 100, 10):
-        path.write_bytes(content[: len(content) * percent // 100])
-        found, tally, _ = read(tmp_path)
-        assert {item.case.patient for item in found} == {"b"}
-        assert len(tally.dropped) == 1
-    generator = np.random.default_rng(4)
-    for _ in range(60):
-        mutated = bytearray(content)
-        position = int(generator.integers(len(content)))
-        mutated[position] ^= 1 << int(generator.integers(8))
-        path.write_bytes(mutated)
-        try:
-            found, tally, _ = read(tmp_path, window="lung")
-        except DataFormatError:
-            pytest.fail("one bad scan must not end the whole")
-        assert "b" in {item.case.patient for item in found}
-        if suffix == ".nii.gz" and len(found) == len(whole):  # gzip's checksum is silent only about its own header
-            assert all(np.array_equal(a.case.image, b.image) for a, b in zip(found, whole, strict=True))
-
-
-def test_links_out_of_the_source_are_refused(tmp_path):
-    scan(tmp_path / "source" / "a")
-    outside = scan(tmp_path / "outside" / "b")
-    (tmp_path / "source" / "b").symlink_to(outside)
-    (tmp_path / "source" / "a" / "mask_reader1.nii").unlink()
-    (tmp_path / "source" / "a" / "mask_reader1.nii").symlink_to(outside / "mask_reader1.nii")
-    found, tally, _ = read(tmp_path / "source")
-    assert {item.case.patient for item in found} == {"a"}
-    assert {item.case.n_experts for item in found} == {1}
-    assert tally.dropped["link leads out of the source folder"] == 2
-
-
-def test_without_nibabel_one_line_says_what_to_install(tmp_path, monkeypatch):
-    scan(tmp_path / "p")
-    for name in [name for name in sys.modules if name.split(".")[0] == "nibabel"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "nibabel", None)
-    assert Nifti.recognises(tmp_path)
-    with pytest.raises(ConfigError, match=r'pip install "napari-ambiseg\[medical\]"'):
-        Nifti(tmp_path, Options())
-
-
 @pytest.mark.parametrize(("unit", "per_mm"), [("mm", 1), ("meter", 0.001), ("micron", 1000), ("unknown", 1)])
 def test_the_unit_of_length_is_looked_at(tmp_path, unit, per_mm):
     affine = np.diag([0.7 * per_mm, 0.5 * per_mm, 2 * per_mm, 1])
@@ -470,13 +231,6 @@ def test_the_unit_of_length_is_looked_at(tmp_path, unit, per_mm):
         image.to_filename(tmp_path / f"{name}.nii")
     found = list(Nifti(tmp_path, Options()).read(Tally()))
     assert found[0].case.spacing_mm == pytest.approx((0.5, 0.7), rel=1e-5)
-
-
-def test_a_scans_own_prefix_is_no_part_of_its_experts_names(tmp_path):
-    names = [f"scan{k}/P{k}_{word}.nii.gz" for k in range(1, 5) for word in ("ct", "mask_a", "mask_b")]
-    found, tally = scans_of(tmp_path, *names)
-    assert found == {f"scan{k}": [f"P{k}_ct.nii.gz", "mask_a", "mask_b"] for k in range(1, 5)}
-    assert not tally.dropped
 
 
 def test_a_shift_is_noticed_whatever_the_unit(tmp_path):
@@ -490,13 +244,3 @@ def test_a_shift_is_noticed_whatever_the_unit(tmp_path):
         image.to_filename(tmp_path / f"{name}.nii")
     with pytest.raises(DataFormatError, match="mask_a is not on the image's grid"):
         Nifti(tmp_path, Options())
-
-
-def test_a_source_that_goes_away_ends_the_conversion(tmp_path):
-    for number in range(3):
-        scan(tmp_path / f"case{number}")
-    reading = Nifti(tmp_path, Options()).read(Tally())
-    next(reading)
-    shutil.rmtree(tmp_path / "case2")
-    with pytest.raises(DataFormatError, match="was there a moment ago and cannot be read now"):
-        list(reading)
