@@ -26,6 +26,9 @@ from training._watchdog import Watchdog
 from training.errors import DeviceError
 from training.parent import ADDRESS
 
+#: Why a child dies of what it reads, for a message.
+BLAME = "the source is damaged, made to do harm, or too large for this machine"
+
 PATIENCE = 2.0  # seconds that a child gets to end by itself, or after SIGTERM
 
 # For a child whose work needs no threads; each would take address space that `training.parent.limit_memory` counts.
@@ -40,10 +43,6 @@ Answer = TypeVar("Answer")
 def python_module(module: str) -> tuple[str, ...]:
     """The command that runs a module of ours, whatever the working folder holds."""
     return (sys.executable, "-P", "-m", module)
-
-
-#: Why a child dies of what it reads, for a message.
-BLAME = "the source is damaged, made to do harm, or too large for this machine"
 
 
 def memory_for(source: Path) -> int:
