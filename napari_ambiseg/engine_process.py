@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from napari_ambiseg.messages import (
     Command,
     Devices,
     DevicesWanted,
+    Died,
     Failed,
     Finished,
     Loaded,
@@ -33,11 +35,15 @@ from training.errors import AmbisegError
 from training.model_card import newest_checkpoint
 from training.parent import answer_parent, report_bug
 from training.records import BoolArray, Step
-from training.segmenters.interface import SegmentationSampler, StepwiseSampler
+from training.segmenters.interface import DeviceLostError, SegmentationSampler, StepwiseSampler
+
+if TYPE_CHECKING:
+    from training.build import ModelCache
 
 Loader = Callable[[SampleRequest], SegmentationSampler]
 
 _NICE = 5  # where both want the processor, the window comes first
+_LOST = 71  # exit code of a process whose device gave up: EX_OSERR of sysexits.h
 _GRACE = 5.0  # seconds between the viewer's end and ours, if a step is still being computed; the loop ends before
 
 
@@ -47,11 +53,19 @@ def frame_indices(n_steps: int, max_frames: int) -> tuple[int, ...]:
     return tuple(int(index) for index in np.linspace(0, n_steps, count).round())
 
 
-def load_segmenter(request: SampleRequest) -> SegmentationSampler:
-    """The segmenter that a request asks for."""
-    import training
+class WarmLoader:
+    """Makes the segmenter that a request asks for; the weights stay in memory for the next request."""
 
-    return training.load_segmenter(request.model, request.device, sampler=request.sampler, steps=request.steps)
+    def __init__(self) -> None:
+        self._cache: ModelCache | None = None
+
+    def __call__(self, request: SampleRequest) -> SegmentationSampler:
+        from training.build import ModelCache, load_segmenter
+
+        self._cache = self._cache or ModelCache()
+        return load_segmenter(
+            request.model, request.device, sampler=request.sampler, steps=request.steps, cache=self._cache
+        )
 
 
 def device_names() -> Sequence[str]:
@@ -70,7 +84,7 @@ class _SupersededError(Exception):
 
 
 class Server:
-    """Serves one viewer over one connection; keeps the model of the last request warm."""
+    """Serves one viewer over one connection; keeps the segmenter of the last request warm."""
 
     def __init__(self, connection: Connection, load: Loader, devices: Callable[[], Sequence[str]]) -> None:
         self._connection, self._load, self._devices = connection, load, devices
@@ -78,7 +92,13 @@ class Server:
         self._warm: tuple[tuple[object, ...], SegmentationSampler] | None = None
 
     def run(self) -> None:
-        """Answer commands until the viewer hangs up."""
+        """Answer commands until the viewer hangs up.
+
+        Raises
+        ------
+        DeviceLostError
+            When a device gave up.  The viewer knows it then; this process has to end without another call to it.
+        """
         try:
             while True:
                 command = self._waiting.popleft() if self._waiting else self._receive()
@@ -94,6 +114,9 @@ class Server:
             return self._sample(request)
         except _SupersededError:
             return Cancelled(request.generation)
+        except DeviceLostError as error:
+            self._send(Died(str(error)))
+            raise
         except AmbisegError as error:
             return Failed(request.generation, str(error))
         except _ViewerGoneError:
@@ -189,13 +212,16 @@ def _stamp(model: str) -> tuple[str, int]:
     return (str(newest), newest.stat().st_mtime_ns) if newest is not None and newest.is_file() else ("", 0)
 
 
-def main(load: Loader = load_segmenter, devices: Callable[[], Sequence[str]] = device_names) -> None:
+def main(load: Loader | None = None, devices: Callable[[], Sequence[str]] = device_names) -> None:
     """Serve the viewer that started this process until it hangs up."""
     connection = answer_parent(_GRACE)
     if sys.platform != "win32":
         os.nice(_NICE)
     with connection:
-        Server(connection, load, devices).run()
+        try:
+            Server(connection, load or WarmLoader(), devices).run()
+        except DeviceLostError:
+            os._exit(_LOST)  # the interpreter's own end would free what lies on the lost device
 
 
 if __name__ == "__main__":

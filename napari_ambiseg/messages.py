@@ -114,7 +114,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Died:
-    """The sampling process ended on its own; the next request starts a new one."""
+    """The sampling process ended on its own, or says itself that it is about to; the next request starts a new one."""
 
     text: str
 

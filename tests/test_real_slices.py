@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from training import load_segmenter, open_dataset
-from training.config import load_config
 from training.evaluation.evaluate import evaluate
 from training.fit.run import train_run
+from training.presets import load_config
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,12 @@
 """Weights and training state on disk: safetensors plus a JSON card.  No pickle, no code on load.
 
 Each file is replaced atomically, tensors first and the card last, so that a card stands for a complete
-checkpoint, whatever moment the power went.
+checkpoint, whatever moment the power went.  A checkpoint of a run holds
+
+    model.*      the weights
+    ema.*        their moving averages, if there are any: what masks are then drawn with
+    optimizer.*  the moments and step count of each weight
+    engine.*     what the training loop counts
 """
 
 from __future__ import annotations
@@ -14,17 +19,23 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from training.atomic import write_bytes
+from training.atomic import replacing, write_bytes
 from training.errors import CheckpointError
 from training.model_card import ModelCard, checkpoints, file_sha256, read_card
 
-MODEL, OPTIMIZER = "model.", "optimizer."
+MODEL, EMA, OPTIMIZER, ENGINE = "model.", "ema.", "optimizer.", "engine."
+BEST = "best.safetensors"
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], card: ModelCard) -> None:
-    """Write ``path`` (``.safetensors``) and its card, whose ``sha256`` is filled in here."""
+    """Write ``path`` (``.safetensors``) and its card, whose ``sha256`` is filled in here.
+
+    A card that is there already goes just before: new tensors beside an old card would be taken for damaged ones.
+    """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, safetensors.torch.save(contiguous))
+    with replacing(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(contiguous))
+        path.with_suffix(".json").unlink(missing_ok=True)
     complete = card.model_copy(update={"sha256": file_sha256(path)})
     write_bytes(path.with_suffix(".json"), complete.model_dump_json(indent=2).encode())
 
@@ -51,15 +62,39 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], ModelCard]:
         raise CheckpointError(f"{path} is not a safetensors file: {error}") from error
 
 
+def model_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What masks are drawn with, by the names of the network's parameters: the moving averages if there are any."""
+    prefix = EMA if any(name.startswith(EMA) for name in tensors) else MODEL
+    return _with_prefix(tensors, prefix)
+
+
 def save_training_state(
-    run_dir: Path, model: nn.Module, optimizer: torch.optim.Optimizer, card: ModelCard, keep: int
+    run_dir: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    card: ModelCard,
+    keep: int,
+    *,
+    ema: Mapping[str, Tensor] | None = None,
+    engine: Mapping[str, Tensor] | None = None,
 ) -> Path:
-    """Write the checkpoint of step ``card.step`` and drop all but the newest ``keep``."""
+    """Write the checkpoint of step ``card.step`` and drop all but the newest ``keep``.
+
+    Parameters
+    ----------
+    run_dir : gets ``checkpoints/step-NNNNNNNN.safetensors`` and its card
+    model, optimizer : which have made at least one step
+    card : what it is
+    keep : how many checkpoints stay
+    ema, engine : averages of the weights and what the loop counts, by name
+    """
     folder = run_dir / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {MODEL + name: tensor for name, tensor in model.state_dict().items()}
-    for name, index in _parameter_indices(model).items():
-        for key, value in optimizer.state_dict()["state"][index].items():
+    tensors |= {EMA + name: tensor for name, tensor in (ema or {}).items()}
+    tensors |= {ENGINE + name: tensor for name, tensor in (engine or {}).items()}
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state[parameter].items():
             tensors[f"{OPTIMIZER}{key}.{name}"] = value
     path = folder / f"step-{card.step:08d}.safetensors"
     save_weights(path, tensors, card)
@@ -69,35 +104,76 @@ def save_training_state(
     return path
 
 
-def load_training_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> ModelCard:
-    """Put a checkpoint back into ``model`` and ``optimizer``; the inverse of `save_training_state`."""
+def load_training_state(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    ema: Mapping[str, Tensor] | None = None,
+    engine: Mapping[str, Tensor] | None = None,
+) -> ModelCard:
+    """Put a checkpoint back; the inverse of `save_training_state`.
+
+    ``model``, ``ema`` and ``engine`` are filled in place.  What the checkpoint does not have of ``engine`` stays as
+    it is, for those of earlier versions have none.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read, or has no state of the optimizer or no averages that are asked for.
+    """
     tensors, card = load_weights(path)
-    load_model(model, tensors, path)
-    state: dict[int, dict[str, Tensor]] = {}
-    parameters = dict(model.named_parameters())
-    for name, index in _parameter_indices(model).items():
-        prefixes = {key: f"{OPTIMIZER}{key}.{name}" for key in ("step", "exp_avg", "exp_avg_sq")}
-        if missing := [tensor for tensor in prefixes.values() if tensor not in tensors]:
-            raise CheckpointError(f"{path} cannot be resumed: it has no {missing[0]!r}; take a run's own checkpoint")
-        state[index] = {key: tensors[tensor] for key, tensor in prefixes.items()}
+    _fill(model, _with_prefix(tensors, MODEL), path)
+    for name, average in (ema or {}).items():
+        average.copy_(_required(tensors, EMA + name, path))
+    found = _with_prefix(tensors, ENGINE)
+    for name, number in (engine or {}).items():
+        number.copy_(found.get(name, number))
+    for name, parameter in model.named_parameters():
+        step, *moments = (
+            _required(tensors, f"{OPTIMIZER}{key}.{name}", path) for key in ("step", "exp_avg", "exp_avg_sq")
+        )
         # The fused optimizer walks memory, not indices: moments must lie as their weights do.
-        like = parameters[name]
-        for key in ("exp_avg", "exp_avg_sq"):
-            state[index][key] = torch.empty_like(like).copy_(state[index][key])
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+        first, second = (torch.empty_like(parameter).copy_(moment).detach() for moment in moments)
+        optimizer.state[parameter] = {"step": step.to(parameter.device), "exp_avg": first, "exp_avg_sq": second}
     return card
 
 
 def load_model(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Fill ``model`` from the tensors of ``path``; half-precision weights are widened.
+    """Fill ``model`` with what the tensors of ``path`` draw masks with; half-precision weights are widened.
 
     Raises
     ------
     CheckpointError
         If a tensor is missing, extra or of another shape.
     """
-    weights = {name.removeprefix(MODEL): tensor for name, tensor in tensors.items() if name.startswith(MODEL)}
+    _fill(model, model_tensors(tensors), path)
+
+
+def clear_unfinished(run_dir: Path) -> None:
+    """Remove what processes have left that were killed while they wrote or dropped a checkpoint.
+
+    The caller holds the folder's lock, so that no one is writing there.
+    """
+    folder = run_dir / "checkpoints"
+    for path in [*folder.glob("step-*.safetensors"), *folder.glob(BEST)]:
+        if not path.with_suffix(".json").exists():
+            path.unlink()
+    for path in [*run_dir.glob(".*.part"), *folder.glob(".*.part")]:
+        path.unlink()
+
+
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _required(tensors: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
+    if name not in tensors:
+        raise CheckpointError(f"{path} cannot be resumed: it has no {name!r}; take a run's own checkpoint")
+    return tensors[name]
+
+
+def _fill(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if expected != found:
@@ -107,8 +183,3 @@ def load_model(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> N
             f"{expected.get(name, 'none')}, found {found.get(name, 'none')}"
         )
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-
-
-def _parameter_indices(model: nn.Module) -> dict[str, int]:
-    """Names of the parameters in the order in which the optimizer numbers them."""
-    return {name: index for index, (name, _) in enumerate(model.named_parameters())}

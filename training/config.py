@@ -1,19 +1,18 @@
-"""Everything that can be chosen about a model and its training: frozen, checked, TOML in and JSON out."""
+"""Everything that can be chosen about a model and its training: frozen and checked."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from training.errors import ConfigError
-
+ScheduleName = Literal["cosine", "linear", "sigmoid"]
 PredictionName = Literal["x", "eps", "v"]
-WeightingName = Literal["snr", "truncated-snr", "snr+1", "uniform", "sigmoid"]
-SamplerName = Literal["ddim", "ddpm", "ddpm-large"]
+WeightingName = Literal["snr", "truncated-snr", "snr+1", "uniform", "sigmoid", "sigmoid-as-printed"]
+SamplerName = Literal["ddim", "ddpm", "ddpm-large", "dpmpp2m", "heun"]
+GridName = Literal["trailing", "uniform", "log-snr"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -50,22 +49,60 @@ class NetworkConfig(_Section):
 
 
 class DiffusionConfig(_Section):
-    """Schedule, prediction type and loss weighting."""
+    """Schedule, prediction type and loss weighting.
 
-    schedule: Literal["cosine"] = "cosine"
+    Parameters
+    ----------
+    schedule : shape of the noise over time; see `training.diffusion.schedule`
+    input_scale : b of Eqs. 6-7, which shifts any schedule; smaller is noisier
+    sigmoid_steepness : k of the sigmoid schedule
+    log_snr_limit : log SNR stays within plus and minus this
+    prediction : what the network's output means
+    weighting : of the loss over noise levels, in x-space; "sigmoid-as-printed" has the sign of the paper's equation,
+        which contradicts its text (``docs/adr/002-corrected-equations.md``)
+    sigmoid_bias : b~ of the sigmoid weightings
+    weight_derivative : multiply the weight by -d(log SNR)/dt
+    weight_log_snr_limit : the weight is taken at log SNR within plus and minus this
+    self_conditioning : the network also sees its previous estimate of the clean mask, at half of the visits in training
+    image_dropout : share of the visits in training at which the image is withheld; what guidance needs
+    """
+
+    schedule: ScheduleName = "cosine"
     input_scale: Annotated[float, Field(gt=0)] = 0.1
+    sigmoid_steepness: Annotated[float, Field(gt=0, le=20)] = 3.0
     log_snr_limit: Annotated[float, Field(gt=0, le=30)] = 20.0
     prediction: PredictionName = "x"
     weighting: WeightingName = "truncated-snr"
     sigmoid_bias: float = -6.0
+    weight_derivative: bool = False
     weight_log_snr_limit: Annotated[float, Field(gt=0)] = 15.0
+    self_conditioning: bool = False
+    image_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class SamplingConfig(_Section):
-    """How the model draws unless it is told otherwise."""
+    """How the model draws unless it is told otherwise.
+
+    Parameters
+    ----------
+    sampler : rule of a reverse step; see `training.diffusion.samplers`
+    steps : of the grid; each costs one network call, "heun" two but for the last
+    grid : how the times of the calls are spread; see `training.diffusion.grids`
+    eta : share of fresh noise of "ddim", 0 is deterministic and 1 is "ddpm"
+    guidance : classifier-free guidance; 1 is none, 0 ignores the image
+    """
 
     sampler: SamplerName = "ddim"
     steps: Positive = 10
+    grid: GridName = "trailing"
+    eta: Annotated[float, Field(ge=0, le=1)] = 0.0
+    guidance: Annotated[float, Field(ge=0, le=20)] = 1.0
+
+    @model_validator(mode="after")
+    def _eta_is_read(self) -> SamplingConfig:
+        if self.eta and self.sampler != "ddim":
+            raise ValueError(f"eta = {self.eta:g} means nothing to the sampler {self.sampler!r}; only ddim reads it")
+        return self
 
 
 class AugmentConfig(_Section):
@@ -105,9 +142,24 @@ class AugmentConfig(_Section):
 class FitConfig(_Section):
     """The training run.
 
-    ``steps`` includes ``warmup_steps`` (linear rise of the learning rate) and ``decay_steps`` (cosine fall to
-    zero at the very end).  ``determinism`` is "fast"; "repeatable", bit-exact on the same machine; or "portable",
-    which is to keep all noise on the CPU too, and is the same as "repeatable" while all of it is made there anyway.
+    Parameters
+    ----------
+    steps : of the optimizer, those of the warm-up and the decay included
+    batch_size : slices per step, over all processes together
+    learning_rate, weight_decay : of AdamW
+    clip_norm : the gradient's norm is clipped to this
+    warmup_steps : linear rise of the learning rate
+    decay_steps : cosine fall to zero at the very end
+    ema_decay : also keep an exponential moving average of the weights, and draw with it; 0 is off
+    seed : names everything random
+    precision : "fp32"; "bf16" for the network, with norms, loss and weights in float32; "auto" is "bf16" on a GPU
+    determinism : "fast"; "repeatable", the same bits again on the same machine; or "portable", "repeatable" in
+        float32 without TF32, so that another machine or device differs by rounding alone
+    log_every, checkpoint_every : steps
+    keep_checkpoints : the newest so many
+    validate_every : steps between validations, which score some cases of the val split; 0 is never
+    validation_cases, validation_samples : how many, spread over the split, and masks drawn for each
+    augment : how slices are varied
     """
 
     steps: Positive = 400_000
@@ -117,11 +169,16 @@ class FitConfig(_Section):
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     warmup_steps: Annotated[int, Field(ge=0)] = 1000
     decay_steps: Annotated[int, Field(ge=0)] = 100_000
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    precision: PrecisionName = "auto"
     determinism: Literal["fast", "repeatable", "portable"] = "fast"
     log_every: Positive = 50
     checkpoint_every: Positive = 5000
     keep_checkpoints: Annotated[int, Field(ge=2)] = 2
+    validate_every: Annotated[int, Field(ge=0)] = 0
+    validation_cases: Positive = 64
+    validation_samples: Annotated[int, Field(ge=2)] = 4
     augment: AugmentConfig = AugmentConfig()
 
     @model_validator(mode="after")
@@ -131,6 +188,8 @@ class FitConfig(_Section):
                 f"fit.warmup_steps + fit.decay_steps = {self.warmup_steps} + {self.decay_steps} exceeds "
                 f"fit.steps = {self.steps}"
             )
+        if self.determinism == "portable" and self.precision == "bf16":
+            raise ValueError("fit.precision = 'bf16' is not portable; choose fp32, or fit.determinism = 'repeatable'")
         return self
 
 
@@ -155,150 +214,28 @@ class Config(_Section):
             raise ValueError(f"image_size = {self.image_size} must be a multiple of {multiple} for this network")
         return self
 
+    @model_validator(mode="after")
+    def _guidance_was_trained(self) -> Config:
+        if self.sampling.guidance != 1 and self.diffusion.image_dropout == 0:
+            raise ValueError(
+                f"sampling.guidance = {self.sampling.guidance:g} needs a model that was also trained without images; "
+                f"set diffusion.image_dropout, 0.1 for instance, or leave guidance at 1"
+            )
+        return self
 
-def _preset_table() -> dict[str, Config]:
-    paper_fit = FitConfig(augment=AugmentConfig(dihedral=True, probability=0.3))
-    paper = Config(preset="paper-128", fit=paper_fit)
-    small_fit = FitConfig(learning_rate=1e-3, warmup_steps=200, determinism="repeatable")
-    demo_network = NetworkConfig(
-        image_channels=1,
-        base_channels=16,
-        multipliers=(1, 2, 4),
-        res_blocks=(1, 2, 2),
-        middle_blocks=2,
-        groups=8,
-        patch=2,
-    )
-    presets = [
-        paper,
-        Config(preset="paper-64", image_size=64, sampling=SamplingConfig(sampler="ddpm"), fit=paper_fit),
-        Config(
-            preset="recommended",
-            diffusion=DiffusionConfig(prediction="v", weighting="snr+1", log_snr_limit=15.0),
-            fit=paper_fit,
-        ),
-        Config(
-            preset="demo",
-            network=demo_network,
-            diffusion=DiffusionConfig(prediction="v", weighting="snr+1", log_snr_limit=15.0),
-            fit=small_fit.model_copy(
-                update={"steps": 12_000, "decay_steps": 4_000, "checkpoint_every": 500, "log_every": 50}
-            ),
-        ),
-        Config(
-            preset="tiny",
-            image_size=32,
-            network=NetworkConfig(
-                image_channels=1,
-                base_channels=8,
-                multipliers=(1, 2),
-                res_blocks=(1, 1),
-                middle_blocks=1,
-                groups=4,
-                patch=2,
-            ),
-            diffusion=DiffusionConfig(prediction="v", weighting="snr+1", log_snr_limit=15.0),
-            sampling=SamplingConfig(steps=4),
-            fit=small_fit.model_copy(
-                update={
-                    "steps": 300,
-                    "learning_rate": 2e-3,
-                    "warmup_steps": 20,
-                    "decay_steps": 100,
-                    "checkpoint_every": 100,
-                    "log_every": 10,
-                }
-            ),
-        ),
-    ]
-    return {preset.preset: preset for preset in presets}
-
-
-PRESETS = _preset_table()
-
-
-def load_config(preset: str, overrides: Sequence[str] = ()) -> Config:
-    """The configuration that a preset and some overrides mean.
-
-    Parameters
-    ----------
-    preset : name of a preset, or path of a ``.toml`` file with the same keys; the file may name the preset that
-        it starts from as ``preset``
-    overrides : ``"key=value"``, the key dotted (``"fit.steps=500"``), the value as in TOML; bare words are strings
-
-    Raises
-    ------
-    ConfigError
-        On an unknown preset or key, or a value that does not fit, naming it and what would work.
-    """
-    if preset.endswith(".toml"):
-        settings = _read_toml(Path(preset))
-    elif preset in PRESETS:
-        settings = {"preset": preset}
-    else:
-        raise ConfigError(f"unknown preset {preset!r}; choose one of: {', '.join(PRESETS)}, or a .toml file")
-    base = settings.get("preset", "custom")
-    if base not in ("custom", *PRESETS):
-        raise ConfigError(f"unknown preset {base!r} in {preset}; choose one of: custom, {', '.join(PRESETS)}")
-    merged = PRESETS[base].model_dump() if base != "custom" else {}
-    _merge(merged, settings)
-    for override in overrides:
-        _merge(merged, _parse_override(override))
-    return _validated(merged)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-
-
-def _parse_override(override: str) -> dict[str, Any]:
-    key, equals, text = override.partition("=")
-    key = key.strip()
-    if key == "preset":
-        raise ConfigError(f"{override!r} would only rename the settings; choose a preset with --preset")
-    if not (equals and key):
-        raise ConfigError(f"cannot read the setting {override!r}; write it as key=value, such as fit.steps=500")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return dict(value)
-
-
-def _merge(into: dict[str, Any], settings: dict[str, Any]) -> None:
-    for key, value in settings.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = value
-
-
-def _validated(settings: dict[str, Any]) -> Config:
-    try:
-        return Config.model_validate(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(f"unknown setting {key!r}; known here: {', '.join(_siblings(first['loc']))}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        got = "" if first["type"] == "value_error" else f", got {first['input']!r}"
-        raise ConfigError(f"setting {key}: {message}{got}" if key else message) from None
-
-
-def _siblings(location: Sequence[int | str]) -> list[str]:
-    """Names of the settings beside one that does not exist."""
-    section: type[BaseModel] = Config
-    for part in location[:-1]:
-        annotation = section.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        section = annotation
-    return list(section.model_fields)
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What is allowed, for the paper's ablations need it, but known to go wrong; each with its reason."""
+        diffusion, found = self.diffusion, []
+        if diffusion.prediction == "eps" and diffusion.weighting in ("truncated-snr", "snr+1", "uniform"):
+            found.append(
+                f"eps-prediction with diffusion.weighting = {diffusion.weighting!r} weighs the noisy end by up to "
+                f"1/SNR = {math.exp(min(diffusion.weight_log_snr_limit, diffusion.log_snr_limit)):.1e}; "
+                f"'snr' is the plain error in eps"
+            )
+        if diffusion.prediction == "eps" and diffusion.log_snr_limit > 10:
+            found.append(
+                f"eps-prediction with diffusion.log_snr_limit = {diffusion.log_snr_limit:g} multiplies errors by up to "
+                f"{math.exp(diffusion.log_snr_limit / 2):.1e} at t = 1; 10 is where few steps become possible"
+            )
+        return tuple(found)

@@ -156,7 +156,7 @@ class Step:
     Parameters
     ----------
     index : 0 for pure noise, ``n_steps`` for the drawn mask
-    n_steps : number of network calls of the whole walk
+    n_steps : number of reverse steps of the whole walk
     t : diffusion time in [0, 1]; 1 is noise, 0 is data
     x_t : (N, H, W) float32, the noisy state
     x0_hat : (N, H, W) float32 in [-1, 1], the clean mask predicted from it; > 0 is foreground

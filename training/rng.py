@@ -5,18 +5,17 @@ number of processes.  That is what makes a resumed run equal the uninterrupted o
 the batch it was drawn in (``docs/adr/006-randomness-is-a-function.md``).
 
 The generator is the counter-based Philox 4x64 (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*,
-SC 2011), from NumPy: key = (seed, purpose), counter = (0, 0, step, id).
+SC 2011), from NumPy: key = (seed, purpose), counter = (0, 0, step, id).  Gaussian fields, which a GPU has to make for
+itself, are `training.noise`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntEnum
 
 import numpy as np
 
 from training.errors import ConfigError
-from training.records import FloatArray
 
 
 class Purpose(IntEnum):
@@ -31,6 +30,8 @@ class Purpose(IntEnum):
     EXPERT_ORACLE = 6
     TRAINING_AUGMENTATION = 7
     SLICE_CROP = 8
+    SELF_CONDITIONING = 9
+    IMAGE_DROPOUT = 10
 
 
 def generator(seed: int, purpose: Purpose, *, id_: int = 0, step: int = 0) -> np.random.Generator:
@@ -46,9 +47,3 @@ def generator(seed: int, purpose: Purpose, *, id_: int = 0, step: int = 0) -> np
     key = np.array([seed, purpose], np.uint64)
     counter = np.array([0, 0, step, id_], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
-
-
-def noise(seed: int, purpose: Purpose, ids: Iterable[int], step: int, shape: tuple[int, ...]) -> FloatArray:
-    """Standard normal fields, one per id: (len(ids), *shape) float32."""
-    fields = [generator(seed, purpose, id_=i, step=step).standard_normal(shape, dtype=np.float32) for i in ids]
-    return np.stack(fields)

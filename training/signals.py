@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+# A terminal, a batch system and the launcher may each pass on the same request; they do so within this time.
+ONE_REQUEST_SECONDS = 2.0
+
 
 class StopRequest:
-    """Set by the first signal; a second one of the same kind ends the process as usual."""
+    """Set by the first signal; one of the same kind some seconds later ends the process as usual."""
 
     def __init__(self) -> None:
         self._signal: int | None = None
+        self._since: dict[int, float] = {}
 
     def is_set(self) -> bool:
         """Whether someone asked to stop."""
@@ -25,8 +31,11 @@ class StopRequest:
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
         """Signal handler."""
-        self._signal = number
-        signal.signal(number, signal.SIG_DFL)
+        now = time.monotonic()
+        self._signal = self._signal or number
+        if now - self._since.setdefault(number, now) >= ONE_REQUEST_SECONDS:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
 
 @contextmanager

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox
 
 from napari_ambiseg._qt.dock import Dock, text_line
 from napari_ambiseg.state import CANCELLING, IDLE
+from training.config import SamplerName
 from training.errors import AmbisegError
 from training.model_card import ModelCard, read_card, shipped_models
 
 _CHOOSE = "choose a checkpoint ..."
 _MODEL_TOOLTIP = "What draws the masks: a model that comes with the program, or a checkpoint of your own."
-_SAMPLERS = {
+_SAMPLERS: dict[SamplerName, str] = {
     "ddim": "DDIM: deterministic steps, good with few of them",
     "ddpm": "DDPM: ancestral steps, the paper's sampler",
     "ddpm-large": "DDPM with the larger of its two step variances",
+    "dpmpp2m": "DPM-Solver++(2M): deterministic, each step also looks at the one before; good with very few",
+    "heun": "Heun: deterministic, two network calls a step",
 }
 _LONGEST = 32  # characters of a word in the provenance
 _MAX_SAMPLES, _MAX_STEPS, _MAX_SEED = 256, 1000, 2**31 - 1
@@ -58,9 +61,9 @@ class SamplerPanel(Dock):
         self.seed = _number(0, _MAX_SEED, "The same seed gives the same masks")
         self.seed.valueChanged.connect(lambda value: setattr(self.state.sampling, "seed", value))
         self.sampler = QComboBox()
-        for at, (name, meaning) in enumerate(_SAMPLERS.items()):
+        for at, name in enumerate(get_args(SamplerName)):
             self.sampler.addItem(name)
-            self.sampler.setItemData(at, meaning, Qt.ItemDataRole.ToolTipRole)
+            self.sampler.setItemData(at, _SAMPLERS[name], Qt.ItemDataRole.ToolTipRole)
         self.sampler.setToolTip("The rule of a reverse step")
         self.sampler.activated.connect(lambda _: setattr(self.state.sampling, "sampler", self.sampler.currentText()))
         self.device = QComboBox()

@@ -13,6 +13,7 @@ import numpy as np
 from napari_ambiseg.engine_process import main
 from training.errors import ConfigError
 from training.records import SampleSet, Step
+from training.segmenters.interface import DeviceLostError
 
 print("a library greets the world while it is imported")  # noqa: T201
 loads = 0
@@ -65,6 +66,8 @@ def behave(name, index):
         os.write(1, b"\xff\xfe not even text\n")
     elif name == "crashes" and index == 2:
         os._exit(3)
+    elif name == "lost" and index == 2:
+        raise DeviceLostError("fake:0 gave up; choose the device cpu, or try once more")
     elif name == "buggy" and index == 2:
         raise RuntimeError("first line\nsecond line")
     elif name == "disk" and index == 2:

@@ -15,10 +15,11 @@ import pytest
 from napari_ambiseg.engine import Engine
 from napari_ambiseg.engine_process import frame_indices
 from napari_ambiseg.messages import Cancelled, Devices, Died, Failed, Finished, Loaded, SampleRequest, Stepped
-from training.config import load_config
+from training.child import Child
 from training.data.hdf5 import write_dataset
 from training.data.phantom import phantom_case
 from training.errors import DeviceError
+from training.presets import load_config
 from training.records import AnnotatedSlice
 
 FAKE = (sys.executable, "-P", str(Path(__file__).with_name("fake_engine_process.py")))
@@ -198,6 +199,33 @@ def test_a_crash_is_one_message_and_the_next_request_starts_a_new_process(engine
     engine.start(request())
     assert isinstance(collect(engine)[-1], Finished)
     assert engine.pid != pid_of_first
+
+
+def test_a_lost_device_is_one_message_that_offers_the_cpu_and_ends_its_process(engine):
+    engine.start(request("lost"))
+    process = psutil.Process(engine.pid)
+    answers = collect(engine)
+    assert [type(answer) for answer in answers] == [Loaded, Stepped, Stepped, Died]
+    assert answers[-1].text == "fake:0 gave up; choose the device cpu, or try once more"
+    wait_for_end(process.pid)
+    assert engine.pid is None
+    assert not engine.busy
+    assert engine.poll() == []
+    engine.start(request())
+    assert isinstance(collect(engine)[-1], Finished)
+    assert engine.pid != process.pid
+
+
+def test_the_process_of_a_lost_device_ends_by_itself_with_a_code_that_is_not_zero():
+    child = Child(FAKE)
+    try:
+        with child.connect(30.0) as connection:
+            connection.send(request("lost"))
+            while not isinstance(connection.recv(), Died):
+                pass
+            assert child.process.wait(10) == 71
+    finally:
+        child.end()
 
 
 def test_a_killed_process_is_one_message_and_the_next_request_starts_a_new_one(engine):

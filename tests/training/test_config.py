@@ -3,9 +3,10 @@
 import pytest
 
 from training.build import count_parameters
-from training.config import PRESETS, AugmentConfig, Config, FitConfig, load_config
+from training.config import AugmentConfig, Config, FitConfig
 from training.errors import ConfigError
 from training.model_card import shipped_models
+from training.presets import PRESETS, load_config
 
 
 def test_the_paper_presets_have_the_papers_values():
@@ -102,6 +103,14 @@ def test_a_toml_file_starts_from_the_preset_it_names(tmp_path):
         ("tiny", ["fit.augment.scale=1"], "fit.augment.scale.*less than 1, got 1"),
         ("tiny", ["fit.augment.gamma=nan"], "fit.augment.gamma.*finite number"),
         ("tiny", ["fit.augment=paper"], "fit.augment.*got 'paper'"),
+        ("tiny", ["diffusion.schedule=quadratic"], "diffusion.schedule.*'cosine', 'linear' or 'sigmoid'.*'quadratic'"),
+        ("tiny", ["sampling.sampler=dpmpp2m", "sampling.eta=0.5"], "eta = 0.5 means nothing to the sampler 'dpmpp2m'"),
+        ("tiny", ["sampling.eta=1.5"], "sampling.eta.*less than or equal to 1, got 1.5"),
+        ("tiny", ["sampling.guidance=2"], "guidance = 2 needs a model that was also trained without images"),
+        ("tiny", ["diffusion.image_dropout=1"], "diffusion.image_dropout.*less than 1, got 1"),
+        ("tiny", ["fit.ema_decay=1"], "fit.ema_decay.*less than 1, got 1"),
+        ("tiny", ["fit.validation_samples=1"], "fit.validation_samples.*greater than or equal to 2, got 1"),
+        ("tiny", ["fit.determinism=portable", "fit.precision=bf16"], "fit.precision = 'bf16' is not portable"),
         ("tiny", ["image_size=33"], "image_size = 33 must be a multiple of 4"),
         ("no/such.toml", [], "cannot read the configuration no/such.toml: No such file"),
     ],
@@ -125,3 +134,40 @@ def test_a_broken_toml_file_is_named(tmp_path):
     file.write_text("fit = [")
     with pytest.raises(ConfigError, match=r"broken.toml is not valid TOML"):
         load_config(str(file))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_no_preset_needs_a_caution(name):
+    assert load_config(name).cautions == ()
+
+
+@pytest.mark.parametrize("weighting", ["truncated-snr", "snr+1", "uniform"])
+def test_a_weighting_that_diverges_for_eps_is_allowed_with_its_reason(weighting):
+    """The paper's Table 3 has these cells, so they can be trained; e^15 = 3.3e6 is where the weight is clamped."""
+    config = load_config("paper-128", ["diffusion.prediction=eps", f"diffusion.weighting={weighting}"])
+    weight, first_step = config.cautions
+    assert "3.3e+06" in weight
+    assert repr(weighting) in weight
+    assert "2.2e+04 at t = 1" in first_step
+
+
+def test_plain_eps_prediction_with_a_low_limit_needs_no_caution():
+    changes = ["diffusion.prediction=eps", "diffusion.weighting=snr", "diffusion.log_snr_limit=10"]
+    assert load_config("paper-128", changes).cautions == ()
+
+
+def test_a_card_from_before_the_method_was_complete_means_what_it_meant():
+    settings = load_config("demo").model_dump(mode="json")
+    for section, keys in {
+        "diffusion": ["sigmoid_steepness", "weight_derivative", "self_conditioning", "image_dropout"],
+        "sampling": ["grid", "eta", "guidance"],
+        "fit": ["precision", "ema_decay"],
+    }.items():
+        for key in keys:
+            del settings[section][key]
+    assert Config.model_validate(settings) == load_config("demo")
+
+
+def test_guidance_is_open_to_a_model_that_was_trained_for_it():
+    config = load_config("tiny", ["diffusion.image_dropout=0.1", "sampling.guidance=2"])
+    assert config.sampling.guidance == 2

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
+from training.config import GridName, SamplerName
 from training.errors import ConfigError
 
 Model = Annotated[
@@ -15,8 +16,22 @@ Model = Annotated[
 Data = Annotated[Path, typer.Argument(help="Annotated slices: an HDF5 file in PHiSeg's layout.")]
 Split = Annotated[str, typer.Option(help="train, val or test.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Sampler = Annotated[str | None, typer.Option(help="ddim, ddpm or ddpm-large; the model's own if left out.")]
-Steps = Annotated[int | None, typer.Option(help="Network calls per sample; the model's own if left out.")]
+Sampler = Annotated[str | None, typer.Option(help=f"{', '.join(get_args(SamplerName))}; the model's own if left out.")]
+Steps = Annotated[int | None, typer.Option(help="Reverse steps; the model's own if left out.")]
+Grid = Annotated[
+    str | None,
+    typer.Option(
+        help=f"How the steps' times are spread: {', '.join(get_args(GridName))}; the model's own if left out."
+    ),
+]
+Eta = Annotated[
+    float | None, typer.Option(help="Share of fresh noise of ddim, from 0 to 1; the model's own if left out.")
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(help="Classifier-free guidance, 1 is none; for models trained without some of their images."),
+]
+Precision = Annotated[str, typer.Option(help="fp32; bf16; or auto, which is bf16 on a GPU and fp32 on a CPU.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Names the noise: the same seed draws the same masks.")]
 RandomCrop = Annotated[
     int | None, typer.Option(help="Look at a square of so many pixels at a random place of each slice.")

@@ -13,6 +13,10 @@ from training.cli._arguments import (
     CropSeed,
     Data,
     Device,
+    Eta,
+    Grid,
+    Guidance,
+    Precision,
     RandomCrop,
     Sampler,
     Seed,
@@ -36,6 +40,10 @@ def sample(
     samples: Annotated[int, typer.Option(min=1, help="How many masks to draw.")] = 16,
     steps: Steps = None,
     sampler: Sampler = None,
+    grid: Grid = None,
+    eta: Eta = None,
+    guidance: Guidance = None,
+    precision: Precision = "auto",
     seed: Seed = 0,
     random_crop: RandomCrop = None,
     crop_seed: CropSeed = 0,
@@ -57,7 +65,9 @@ def sample(
         case = dataset.case(split, index)
     if random_crop is not None:
         case = crops.random_crop(case, random_crop, crop_seed)
-    segmenter = load_segmenter(model, device, sampler=sampler, steps=steps).given(case)
+    segmenter = load_segmenter(
+        model, device, sampler=sampler, steps=steps, grid=grid, eta=eta, guidance=guidance, precision=precision
+    ).given(case)
     seen = None
     if trajectory:
         if not isinstance(segmenter, StepwiseSampler):
@@ -82,6 +92,10 @@ def evaluate(
     samples: Annotated[str, typer.Option(help="Numbers of masks to score, separated by commas.")] = "4,16",
     steps: Steps = None,
     sampler: Sampler = None,
+    grid: Grid = None,
+    eta: Eta = None,
+    guidance: Guidance = None,
+    precision: Precision = "auto",
     postprocess: Annotated[float, typer.Option(min=0, max=1, help="r of the relative-area post-processing.")] = 0.5,
     seed: Seed = 0,
     cases: Annotated[int | None, typer.Option(min=1, help="Score the first so many slices only.")] = None,
@@ -104,7 +118,9 @@ def evaluate(
     counts = _counts(samples)
     if out is not None:
         require_output(out, data, Path(model))
-    segmenter = load_segmenter(model, device, sampler=sampler, steps=steps)
+    segmenter = load_segmenter(
+        model, device, sampler=sampler, steps=steps, grid=grid, eta=eta, guidance=guidance, precision=precision
+    )
     with open_dataset(data) as dataset:
         slices = dataset.split(split)
         dataset.verify()  # single slices are read unchecked, and scores of damaged ones would look like any

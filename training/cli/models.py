@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -37,27 +38,52 @@ def train(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")] = None,
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Insist that there is a checkpoint to go on from.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log for TensorBoard.")] = False,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds for which one process of several waits for another.")
+    ] = 600,
 ) -> None:
-    """Train a model.  The same command again goes on from the last checkpoint."""
+    """Train a model.  The same command again goes on from the last checkpoint.
+
+    On several GPUs or machines: torchrun --nproc-per-node N -m training train ...
+    """
     from tqdm import tqdm
 
-    from training.config import load_config
+    from training.fit.processes import OtherProcessError, is_first_process
     from training.fit.run import train_run
+    from training.presets import load_config
 
     config = load_config(preset, set_ or [])
+    speaks = is_first_process()
     progress = None
-    with stop_on_signals() as stop, tqdm(total=config.fit.steps, unit="step", disable=None) as bar:
-        for progress in train_run(config, data, run_dir, device, must_resume=resume, should_stop=stop.is_set):
-            if bar.n == 0:  # what was done before counts neither for the rate nor for the time left
-                bar.n = bar.initial = progress.step
-            bar.update(progress.step - bar.n)
-            bar.set_postfix_str(f"loss {progress.loss:.4f}")
-            if bar.disable:
-                say(progress.line())
-    at, of = (progress.step, progress.steps) if progress else (config.fit.steps, config.fit.steps)
-    say(f"{run_dir}: {'at' if progress else 'already at'} step {at} of {of}")
-    if stop.is_set():
-        raise typer.Exit(stop.exit_code)
+    with stop_on_signals() as stop, tqdm(total=config.fit.steps, unit="step", disable=None if speaks else True) as bar:
+        run = train_run(
+            config,
+            data,
+            run_dir,
+            device,
+            must_resume=resume,
+            should_stop=stop.is_set,
+            tell=lambda line: typer.echo(f"note: {line}", err=True),
+            tensorboard=tensorboard,
+            timeout=timeout,
+        )
+        try:
+            for progress in run:
+                if bar.n == 0:  # what was done before counts neither for the rate nor for the time left
+                    bar.n = bar.initial = progress.step
+                bar.update(progress.step - bar.n)
+                bar.set_postfix_str(progress.numbers())
+                if bar.disable and speaks:
+                    say(progress.line())
+        except OtherProcessError:  # which says why
+            raise typer.Exit(2) from None
+    stopped_by_another = progress is not None and progress.step < progress.steps
+    if speaks:
+        at, of = (progress.step, progress.steps) if progress else (config.fit.steps, config.fit.steps)
+        say(f"{run_dir}: {'at' if progress else 'already at'} step {at} of {of}")
+    if stop.is_set() or stopped_by_another:
+        raise typer.Exit(stop.exit_code or 128 + signal.SIGTERM)
 
 
 @app.command()
@@ -71,16 +97,16 @@ def export(
     scores: Annotated[Path | None, typer.Option(help="JSON of `ambiseg evaluate` for the card.")] = None,
 ) -> None:
     """Write a model for others to use: float16 weights without the optimizer, and a card."""
-    from training.build import load_model_weights
-    from training.checkpoint import save_weights
+    from training.checkpoint import MODEL, load_weights, model_tensors, save_weights
     from training.model_card import find_weights
 
     if out.suffix != ".safetensors":
         raise ConfigError(f"the name of a weights file must end in .safetensors, got {out.name!r}")
     require_output(out, find_weights(model))
-    tensors, card = load_model_weights(model)
+    tensors, card = load_weights(find_weights(model))
+    halves = {MODEL + key: tensor.half() for key, tensor in model_tensors(tensors).items()}
     found = read_scores(scores) if scores else {}
     changes = {"name": name, "summary": summary, "licence": licence, "command": command, "scores": found}
     with writing(out):
-        save_weights(out, {key: tensor.half() for key, tensor in tensors.items()}, card.model_copy(update=changes))
+        save_weights(out, halves, card.model_copy(update=changes))
     say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from training.diffusion.samplers import Sampler
-from training.diffusion.schedule import CosineSchedule
-from training.errors import ConfigError
+from training.diffusion.schedule import Schedule
 
-MAX_STEPS = 100_000  # far beyond use; a slip of the finger should not take the memory
+# (x_t, t, latest estimate of the clean masks or None) -> x0_hat
+Denoise = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,24 +25,11 @@ class WalkStep:
     x0_hat: Tensor
 
 
-def uniform_times(n_steps: int) -> Tensor:
-    """The paper's grid 1, 1 - 1/n, ..., 1/n, 0: (n + 1,) float64.  The network is called at all but the last.
-
-    Raises
-    ------
-    ConfigError
-        If there is no step at all, or more than `MAX_STEPS`.
-    """
-    if not 1 <= n_steps <= MAX_STEPS:
-        raise ConfigError(f"sampling needs at least 1 step and at most {MAX_STEPS}, got {n_steps}")
-    return torch.arange(n_steps, -1, -1, dtype=torch.float64) / n_steps
-
-
 @torch.no_grad()
 def walk(
-    denoise: Callable[[Tensor, Tensor], Tensor],
+    denoise: Denoise,
     sampler: Sampler,
-    schedule: CosineSchedule,
+    schedule: Schedule,
     times: Tensor,
     noise: Callable[[int], Tensor],
 ) -> Iterator[WalkStep]:
@@ -50,9 +37,10 @@ def walk(
 
     Parameters
     ----------
-    denoise : (x_t, t) -> x0_hat
+    denoise : (x_t, t, x0_before) -> x0_hat, where ``x0_before`` is the walk's newest prediction so far, for networks
+        that are conditioned on it, and None at the first call
     sampler, schedule : how to take a step
-    times : (T + 1,) float64, falling, from 1 to 0
+    times : (T + 1,) float64, falling, from 1 to 0; see `training.diffusion.grids`
     noise : index of the step -> standard normal field; index 0 is the start, index i the i-th step's fresh noise
 
     Yields
@@ -61,11 +49,19 @@ def walk(
     returns the prediction itself, without fresh noise: what remains of it there is only the clamp of the schedule.
     """
     x = noise(0)
+    newest: Tensor | None = None
+    t_before: Tensor | None = None
+    x0_before: Tensor | None = None
     for index, (t, s) in enumerate(pairwise(times), start=1):
-        x0_hat = denoise(x, t)
+        newest = x0_hat = denoise(x, t, newest)
         yield WalkStep(t, x, x0_hat)
         if s == 0:
             x = x0_hat
-        else:
-            x = sampler.step(schedule, x, x0_hat, t, s, noise(index) if sampler.is_stochastic else None)
+            break
+        fresh = noise(index) if sampler.is_stochastic else None
+        x_s = sampler.update(schedule, t, s, t_before)(x, x0_hat, x0_before, fresh)
+        if correction := sampler.correction(schedule, t, s):
+            newest = denoise(x_s, s, x0_hat)
+            x_s = correction(x, x0_hat, newest, fresh)
+        x, t_before, x0_before = x_s, t, x0_hat
     yield WalkStep(times[-1], x, x)

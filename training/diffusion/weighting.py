@@ -65,3 +65,13 @@ class SigmoidWeighting:
 
     def log_weight(self, log_snr: Tensor) -> Tensor:
         return F.logsigmoid(log_snr - self.bias)
+
+
+@dataclass(frozen=True)
+class SigmoidAsPrintedWeighting:
+    """w = sigmoid(log SNR + bias), with the sign as the paper prints it: `SigmoidWeighting` of minus the bias."""
+
+    bias: float = -6.0
+
+    def log_weight(self, log_snr: Tensor) -> Tensor:
+        return F.logsigmoid(log_snr + self.bias)

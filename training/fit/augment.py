@@ -32,6 +32,7 @@ from torch import Tensor
 
 from training import rng
 from training.config import AugmentConfig
+from training.fit.resident import upload
 from training.rng import Purpose
 
 DoubleArray = NDArray[np.float64]
@@ -116,10 +117,14 @@ class Augmentation:
         images, masks = (torch.stack([*map(_turned, batch, self.symmetry.tolist())]) for batch in (images, masks))
         lit = np.flatnonzero((self.gamma != 1) | (self.contrast != 1) | (self.brightness != 0))
         if lit.size:
-            images[lit] = _lit(images[lit], self.of(lit))
+            items = upload(lit, images.device)
+            images.index_copy_(0, items, _lit(images.index_select(0, items), self.of(lit)))
         moved = np.flatnonzero((self.angle != 0) | (self.scale != 1) | (self.shift != 0).any(axis=1))
         if moved.size:
-            images[moved], masks[moved] = _moved(images[moved], masks[moved], self.of(moved))
+            items = upload(moved, images.device)
+            image, mask = _moved(images.index_select(0, items), masks.index_select(0, items), self.of(moved))
+            images.index_copy_(0, items, image)
+            masks.index_copy_(0, items, mask)
         return images, masks
 
 
@@ -169,4 +174,4 @@ def _moved(images: Tensor, masks: Tensor, by: Augmentation) -> tuple[Tensor, Ten
 
 def _per_item(values: DoubleArray, images: Tensor) -> Tensor:
     """One number per item: (n, 1, 1) float64, which lifts the pixels that it meets to double precision."""
-    return torch.from_numpy(values).to(images.device)[:, None, None]
+    return upload(values, images.device)[:, None, None]

@@ -1,152 +1,188 @@
-"""What the network sees at each step: a pure function of (seed, step), whatever happened before."""
+"""What the network sees at each step: a pure function of (seed, step), made on the device where it is used.
+
+The batch of a step is the same on any number of processes; each makes its own part of it.  On a GPU nothing here waits
+for the device: what the host decides goes there as small vectors, and pixels never come back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from training import rng
-from training.config import AugmentConfig
-from training.data.dataset import ImageArray, SliceArrays, intensity
-from training.errors import DataFormatError
-from training.fit.augment import Augmentation
-from training.records import BoolArray, FloatArray
+from training.config import Config
+from training.data.dataset import SliceArrays
+from training.diffusion.denoiser import NO_IMAGE
+from training.errors import ConfigError
+from training.fit.resident import ResidentSlices, cropped, upload
+from training.fit.visits import IntArray, Plan, Visits
+from training.noise import normal_fields
 from training.rng import Purpose
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+# On a GPU the batches of some steps are made together, some 64 visits: launching the kernels is what takes the time.
+_BLOCK_VISITS = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One training step's input, on the CPU.
+    """One process's part of a training step's input: b of the B items.
 
     Parameters
     ----------
-    indices : (B,) which slices, counted over all sources
-    image : (B, 1, H, W) float32 in [0, 1]
-    x0 : (B, 1, H, W) float32, the mask of one expert, -1 or +1
-    t : (B,) float64, stratified over [0, 1]
-    eps : (B, 1, H, W) float32 standard normal
+    visits : (b,) NumPy, the visits that these items are, see `training.fit.visits`
+    indices : (b,) NumPy, which slices, counted over all sources
+    image : (b, 1, H, W) float32 in [0, 1], or `NO_IMAGE` everywhere
+    x0 : (b, 1, H, W) float32, the mask of one expert, -1 or +1
+    t : (b,) float64, stratified over the B items
+    eps : (b, 1, H, W) float32 standard normal
+    self_conditioned : (b,) bool, which items see the network's own estimate; None where the network never does
     """
 
-    indices: NDArray[np.int64]
+    visits: IntArray
+    indices: IntArray
     image: Tensor
     x0: Tensor
     t: Tensor
     eps: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class _Visit:
-    """One slice as it is stored, one of its experts' masks, and the square of it that the network sees."""
-
-    image: ImageArray
-    mask: BoolArray
-    window: tuple[slice, slice]
+    self_conditioned: Tensor | None = None
 
 
 class Batches:
-    """The endless sequence of training batches.
-
-    Each epoch is a fresh permutation of all slices.  Each visit of a slice draws one of its experts uniformly
-    (Sec. 4.1), a change of the whole slice where augmentation is asked for and, where slices are larger than
-    ``image_size``, a uniform crop of what comes out.  Times are stratified over the batch:
-    ``t_i = (pi(i) + U_i) / B`` with a random permutation pi, each uniform on its own.
+    """The endless sequence of training batches; what they are made of is told by `training.fit.visits.Visits`.
 
     Parameters
     ----------
-    sources : the training slices of each file; the files may differ in their number of experts
-    image_size : side of the square that the network is trained on
-    batch_size : B
-    seed : names the whole sequence
-    augment : how slices are varied; None leaves them as they are, and so does what changes nothing
+    sources : the training slices of each file; the files may differ in size, type and number of experts
+    config : image size, batch size, seed and what is drawn
+    device : where the slices lie and the batches are made
+    rank, processes : this process's number among all that train together
 
     Raises
     ------
     DataFormatError
-        If there is no slice, or one smaller than ``image_size``.
+        As `training.fit.visits.Visits`.
+    ConfigError
+        If there are more processes than items in a batch.
     """
 
     def __init__(
         self,
         sources: Sequence[SliceArrays],
-        image_size: int,
-        batch_size: int,
-        seed: int,
-        augment: AugmentConfig | None = None,
+        config: Config,
+        device: torch.device = torch.device("cpu"),  # noqa: B008 -- immutable
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
-        for source in sources:
-            h, w = source.images.shape[1:]
-            if min(h, w) < image_size:
-                raise DataFormatError(
-                    f"training slices of {h} x {w} pixels are smaller than image_size = {image_size}; "
-                    f"set image_size to at most {min(h, w)}"
-                )
-        self._sources = sources
-        self._ends = np.cumsum([len(source) for source in sources])
-        self._size = image_size
-        self._batch = batch_size
-        self._seed = seed
-        self._augment = None if augment is None or augment.changes_nothing else augment
-        self._epoch_order: tuple[int, NDArray[np.int64]] | None = None
-        if len(self) == 0:
-            raise DataFormatError("there are no training slices")
+        batch = config.fit.batch_size
+        if processes > batch:
+            raise ConfigError(
+                f"{processes} processes cannot share batches of {batch}; "
+                f"use at most {batch} processes, or set fit.batch_size to at least {processes}"
+            )
+        self._visits = Visits([(*source.masks.shape,) for source in sources], config)
+        self._sources = [ResidentSlices(source, device) for source in sources]
+        self._config, self._device = config, device
+        self.local_sizes = tuple(batch // processes + (one < batch % processes) for one in range(processes))
+        first = sum(self.local_sizes[:rank])
+        self._part = slice(first, first + self.local_sizes[rank])
 
     def __len__(self) -> int:
         """Slices in one epoch."""
-        return int(self._ends[-1]) if len(self._ends) else 0
+        return len(self._visits)
+
+    def indices(self, step: int) -> IntArray:
+        """(B,) which slices the batch of a step is made of, over all processes."""
+        batch = self._config.fit.batch_size
+        return self._visits.indices(np.arange(step * batch, (step + 1) * batch))
 
     def at(self, step: int) -> Batch:
-        """The batch of training step ``step``, counted from 0."""
-        visits = range(step * self._batch, (step + 1) * self._batch)
-        indices = np.array([self._slice_of_visit(visit) for visit in visits])
-        seen = [self._visit(int(index), visit) for index, visit in zip(indices, visits, strict=True)]
-        if self._augment is None:
-            crops = [(intensity(one.image[one.window]), one.mask[one.window]) for one in seen]
-        else:
-            crops = _augmented(seen, Augmentation.draw(self._augment, self._seed, visits))
-        time = rng.generator(self._seed, Purpose.TRAINING_TIMES, step=step)
-        t = (time.permutation(self._batch) + time.random(self._batch)) / self._batch
-        eps = rng.noise(self._seed, Purpose.TRAINING_NOISE, visits, 0, (1, self._size, self._size))
-        return Batch(
-            indices=indices,
-            image=torch.from_numpy(np.stack([image for image, _ in crops])[:, None]),
-            x0=torch.from_numpy(np.stack([mask for _, mask in crops])[:, None].astype(np.float32) * 2 - 1),
-            t=torch.from_numpy(t),
-            eps=torch.from_numpy(eps),
-        )
+        """This process's part of training step ``step``, counted from 0."""
+        return self._made(range(step, step + 1))[0]
 
-    def _slice_of_visit(self, visit: int) -> int:
-        epoch, position = divmod(visit, len(self))
-        if self._epoch_order is None or self._epoch_order[0] != epoch:
-            order = rng.generator(self._seed, Purpose.TRAINING_ORDER, id_=epoch).permutation(len(self))
-            self._epoch_order = epoch, order
-        return int(self._epoch_order[1][position])
+    def ahead(self, steps: range) -> Iterator[Batch]:
+        """The batches of these steps in turn; for a GPU they are made in a background thread.
 
-    def _visit(self, index: int, visit: int) -> _Visit:
-        """What one visit of a slice draws: the expert and the crop."""
-        number = int(np.searchsorted(self._ends, index, side="right"))
-        source = self._sources[number]
-        i = index - (int(self._ends[number - 1]) if number else 0)
-        choice = rng.generator(self._seed, Purpose.TRAINING_EXPERT, id_=visit)
-        expert = choice.integers(source.masks.shape[1])
-        top, left = (int(choice.integers(side - self._size + 1)) for side in source.images.shape[1:])
-        window = slice(top, top + self._size), slice(left, left + self._size)
-        return _Visit(source.images[i], source.masks[i, expert], window)
+        The thread works on the stream that is current at the first ``next``, so that what it makes is in order with
+        what the caller does there.  It ends with the generator: close it.  No CUDA graph may be captured meanwhile.
+        """
+        if self._device.type != "cuda":
+            yield from map(self.at, steps)
+            return
+        stream = torch.cuda.current_stream(self._device)
+
+        def make(block: range) -> list[Batch]:
+            with torch.cuda.stream(stream):
+                return self._made(block)
+
+        length = max(1, _BLOCK_VISITS // self.local_sizes[0])
+        blocks = (steps[start : start + length] for start in range(0, len(steps), length))
+        for made in _made_ahead(make, blocks):
+            yield from made
+
+    def _made(self, steps: range) -> list[Batch]:
+        """The batches of some steps, made together; every item is computed by itself."""
+        plan, size, device = self._visits.plan(steps, self._part), self._config.image_size, self._device
+        images, masks = self._slices(plan)
+        if plan.imageless is not None:
+            images = images.masked_fill(upload(plan.imageless, device)[:, None, None], NO_IMAGE)
+        visits, t = upload(plan.visits, device), upload(plan.t, device)
+        eps = normal_fields(self._config.fit.seed, Purpose.TRAINING_NOISE, visits, 0, (1, size, size), device)
+        x0 = masks.float() * 2 - 1
+        coins = None if plan.self_conditioned is None else upload(plan.self_conditioned, device)
+        n = len(plan) // len(steps)
+        return [
+            Batch(
+                visits=plan.visits[part],
+                indices=plan.indices[part],
+                image=images[part, None],
+                x0=x0[part, None],
+                t=t[part],
+                eps=eps[part],
+                self_conditioned=None if coins is None else coins[part],
+            )
+            for part in (slice(start, start + n) for start in range(0, len(plan), n))
+        ]
+
+    def _slices(self, plan: Plan) -> tuple[Tensor, Tensor]:
+        """Crops of images and masks, in the plan's order: (n, S, S) float32 and bool."""
+        size, device = self._config.image_size, self._device
+        images, masks, order = [], [], []
+        for number in np.unique(plan.sources):
+            of = np.flatnonzero(plan.sources == number)
+            source, rows = self._sources[number], upload(plan.rows[of], device)
+            image, mask = source.images(rows), source.masks(rows, upload(plan.experts[of], device))
+            if plan.augmentation is not None:  # of the whole slice, whatever part of it is seen
+                image, mask = plan.augmentation.of(of).apply(image, mask)
+            corners = upload(plan.corners[of], device)
+            images.append(cropped(image, corners, size))
+            masks.append(cropped(mask, corners, size))
+            order.append(of)
+        if len(order) == 1:
+            return images[0], masks[0]
+        back = upload(np.argsort(np.concatenate(order)), device)
+        return torch.cat(images).index_select(0, back), torch.cat(masks).index_select(0, back)
 
 
-def _augmented(seen: Sequence[_Visit], augmentation: Augmentation) -> list[tuple[FloatArray, BoolArray]]:
-    """Whole slices changed, then cropped; slices of one shape together, whatever file they are from."""
-    crops: dict[int, tuple[FloatArray, BoolArray]] = {}
-    for shape in {one.image.shape for one in seen}:
-        members = [i for i, one in enumerate(seen) if one.image.shape == shape]
-        images, masks = augmentation.of(members).apply(
-            torch.from_numpy(np.stack([intensity(seen[i].image) for i in members])),
-            torch.from_numpy(np.stack([seen[i].mask for i in members])),
-        )
-        for i, image, mask in zip(members, images.numpy(), masks.numpy(), strict=True):
-            crops[i] = image[seen[i].window], mask[seen[i].window]
-    return [crops[i] for i in range(len(seen))]
+def _made_ahead(make: Callable[[T], U], inputs: Iterable[T]) -> Iterator[U]:
+    """``map`` in a background thread that is at most two results ahead; its errors come out where they would."""
+    rest = iter(inputs)
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as worker:
+        pending = deque(worker.submit(make, one) for one in islice(rest, 2))
+        try:
+            while pending:
+                made = pending.popleft().result()
+                pending.extend(worker.submit(make, one) for one in islice(rest, 1))
+                yield made
+        finally:
+            for one in pending:
+                one.cancel()

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib.metadata import version
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+import torch
 
-from training.atomic import write_bytes
 from training.config import Config
-from training.data.dataset import Dataset
+from training.data.dataset import Dataset, SliceArrays
 from training.data.opening import open_dataset
-from training.device import pick_device
-from training.errors import CheckpointError, ConfigError, DataFormatError
+from training.errors import CheckpointError, ConfigError, DataFormatError, DeviceError
 from training.fit.batches import Batches
-from training.fit.loop import Progress, fit_model
+from training.fit.lock import locked
+from training.fit.loop import Surroundings, fit_model
+from training.fit.manifest import begin_session, versions
+from training.fit.processes import Processes, joined_processes
+from training.fit.progress import Progress
+from training.fit.validation import Validation
 from training.model_card import newest_checkpoint, read_card
 
-PACKAGES = ("napari-ambiseg", "torch", "numpy", "h5py", "safetensors")
-TRAIN_SPLIT = "train"
+TRAIN_SPLIT, VALIDATION_SPLIT = "train", "val"
+# Settings that a resumed run may change, as no weight and no line of the log depends on them.
+CHANGE_NO_NUMBER = {"fit.checkpoint_every", "fit.keep_checkpoints"}
 
 
 def train_run(
@@ -34,17 +36,25 @@ def train_run(
     *,
     must_resume: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = lambda _: None,
+    tensorboard: bool = False,
+    timeout: float = 600.0,
 ) -> Iterator[Progress]:
     """Train on the train splits of some files, from where the run's folder stands.
+
+    Started in several processes by ``torchrun``, they train together, and the first one owns the folder.
 
     Parameters
     ----------
     config : what to train
-    data : files of annotated slices
+    data : files of annotated slices; the network is validated on the first one that has a val split
     run_dir : gets ``manifest.json``, ``log.jsonl`` and ``checkpoints/``
-    device : "auto", "cpu", "cuda" or "cuda:N"
+    device : "auto", "cpu", "cuda" or "cuda:N"; of several processes each takes its own GPU
     must_resume : insist that there is a checkpoint to go on from
-    should_stop : asked after every step; on True a checkpoint is written and the run ends
+    should_stop : asked after every step, on a GPU every 16th; on True a checkpoint is written and the run ends
+    tell : gets a line for each thing that the user should know before training starts
+    tensorboard : also log for TensorBoard
+    timeout : seconds for which one process waits for another
 
     Yields
     ------
@@ -59,57 +69,138 @@ def train_run(
     DataFormatError
         If a file cannot be read or has no train split.
     DeviceError
-        If the device is not there.
+        If the device is not there or gives up, or another process is lost.
+    OtherProcessError
+        If another process says what failed.
     """
-    where = pick_device(device)
-    if must_resume and newest_checkpoint(run_dir) is None:
-        raise CheckpointError(f"nothing to resume in {run_dir}; leave out --resume to start there")
-    sources, hashes, divisions = [], {}, {}
+    with joined_processes(device, timeout) as processes, _device_errors_told(processes.device), ExitStack() as held:
+        with processes.together():
+            if must_resume and newest_checkpoint(run_dir) is None:
+                raise CheckpointError(f"nothing to resume in {run_dir}; leave out --resume to start there")
+            sources, validation = _read(data, config, processes, should_stop)
+        if processes.any(should_stop()):
+            return
+        with processes.together():
+            arrays = [source.arrays for source in sources]
+            batches = Batches(arrays, config, processes.device, processes.rank, processes.count)
+        described = tuple(f"{source.path.name} sha256:{source.sha256}" for source in sources)
+        with processes.together():
+            if processes.is_first:
+                held.enter_context(locked(run_dir))
+                _require_same(config, described, run_dir)
+                notes = [*config.cautions, *_about_validation(sources, config)]
+                for note in notes:
+                    tell(note)
+                with _writing(run_dir):
+                    _begin(run_dir, config, sources, processes, notes)
+        surroundings = Surroundings(described, versions(), should_stop, _SliceNames(sources), tensorboard)
+        with _writing(run_dir):
+            yield from fit_model(config, batches, run_dir, processes, validation, surroundings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """One file and what it gives to a run."""
+
+    path: Path
+    sha256: str
+    division: dict[str, object]
+    arrays: SliceArrays
+    can_validate: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _SliceNames:
+    """Numbers of slices, counted over all files, as the user knows them: by file."""
+
+    sources: Sequence[_Source]
+
+    def __call__(self, numbers: Sequence[int]) -> str:
+        ends = list(accumulate(len(source.arrays) for source in self.sources))
+        named = []
+        for place, source in enumerate(self.sources):
+            start = ends[place] - len(source.arrays)
+            if own := [str(i - start) for i in numbers if start <= i < ends[place]]:
+                named.append(f"{', '.join(own)} of {source.path.name}")
+        return " and ".join(named)
+
+
+def _read(
+    data: Sequence[Path], config: Config, processes: Processes, should_stop: Callable[[], bool]
+) -> tuple[list[_Source], Validation | None]:
+    """All files' train splits, and the cases to validate on; less where someone asked to stop meanwhile."""
+    sources: list[_Source] = []
+    validation: Validation | None = None
     for path in data:
+        if should_stop():
+            break
         with open_dataset(path) as dataset:
             if TRAIN_SPLIT not in dataset.splits:
                 raise DataFormatError(f"{path}: no split 'train' to train on; it has {', '.join(dataset.splits)}")
-            sources.append(dataset.splits[TRAIN_SPLIT].arrays())
-            hashes[str(path)], divisions[str(path)] = dataset.sha256(), _division(dataset)
-    batches = Batches(sources, config.image_size, config.fit.batch_size, config.fit.seed, config.fit.augment)
-    with _locked(run_dir):
-        versions = {package: version(package) for package in PACKAGES} | {"python": platform.python_version()}
-        described = tuple(f"{Path(path).name} sha256:{digest}" for path, digest in hashes.items())
-        _require_same(config, described, run_dir)
-        try:
-            _write_manifest(run_dir, config, hashes, divisions, str(where), versions)
-            yield from fit_model(
-                config,
-                batches,
-                run_dir,
-                where,
-                training_data=described,
-                made_with=versions,
-                should_stop=should_stop,
-            )
-        except OSError as error:
-            raise ConfigError(
-                f"cannot write in {run_dir}: {error.strerror or error}; make room and run again, "
-                f"it goes on from the last checkpoint"
-            ) from error
+            arrays, can_validate = dataset.splits[TRAIN_SPLIT].arrays(), VALIDATION_SPLIT in dataset.splits
+            sources.append(_Source(Path(path), dataset.sha256(), _division(dataset), arrays, can_validate))
+            if can_validate and validation is None and config.fit.validate_every:
+                cases = dataset.splits[VALIDATION_SPLIT]
+                validation = Validation(cases, config, processes.device, processes.rank, processes.count)
+    return sources, validation
+
+
+def _about_validation(sources: Sequence[_Source], config: Config) -> list[str]:
+    having = [source for source in sources if source.can_validate]
+    if not config.fit.validate_every:
+        return []
+    if not having:
+        return ["no file has a val split, so the network is not validated and no best checkpoint is kept"]
+    if len(having) > 1:
+        return [f"the network is validated on the val split of {having[0].path.name} alone"]
+    return []
+
+
+def _begin(
+    run_dir: Path, config: Config, sources: Sequence[_Source], processes: Processes, notes: Sequence[str]
+) -> None:
+    checkpoint = newest_checkpoint(run_dir)
+    begin_session(
+        run_dir,
+        config,
+        {str(source.path): source.sha256 for source in sources},
+        {str(source.path): source.division for source in sources},
+        processes,
+        read_card(checkpoint.with_suffix(".json")).step if checkpoint else 0,
+        notes,
+    )
 
 
 @contextmanager
-def _locked(run_dir: Path) -> Iterator[None]:
-    lock = FileLock(run_dir / ".lock", timeout=0)
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise ConfigError(f"another process is training in {run_dir}; wait for it or use another folder") from None
-    except OSError as error:
-        raise ConfigError(
-            f"cannot train in {run_dir}: {error.strerror}; choose a folder that can be written"
-        ) from error
+def _writing(run_dir: Path) -> Iterator[None]:
     try:
         yield
-    finally:
-        lock.release()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write in {run_dir}: {error.strerror or error}; make room and run again, "
+            f"it goes on from the last checkpoint"
+        ) from error
+
+
+@contextmanager
+def _device_errors_told(device: torch.device) -> Iterator[None]:
+    """After such an error nothing more may be asked of the device: what is saved is saved, and the process must end."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"{device} has too little memory: {_first_line(error)}; set a smaller fit.batch_size, or share it among "
+            f"more processes, each with a device of its own"
+        ) from error
+    except torch.AcceleratorError as error:
+        raise DeviceError(
+            f"{device} gave up: {_first_line(error)}; start the same command again, it goes on from the last "
+            f"checkpoint; if it gives up again, restart the machine or choose --device cpu"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _division(dataset: Dataset) -> dict[str, object]:
@@ -121,27 +212,6 @@ def _division(dataset: Dataset) -> dict[str, object]:
     }
 
 
-def _write_manifest(
-    run_dir: Path,
-    config: Config,
-    data: Mapping[str, str],
-    divisions: Mapping[str, object],
-    device: str,
-    versions: Mapping[str, str],
-) -> None:
-    """``manifest.json``: arguments, resolved configuration, data hashes, their splits, versions, device."""
-    manifest = {
-        "arguments": sys.argv[1:],
-        "config": config.model_dump(mode="json"),
-        "data_sha256": dict(data),
-        "splits": dict(divisions),
-        "device": device,
-        "platform": platform.platform(),
-        "made_with": dict(versions),
-    }
-    write_bytes(run_dir / "manifest.json", json.dumps(manifest, indent=2).encode())
-
-
 def _require_same(config: Config, data: tuple[str, ...], run_dir: Path) -> None:
     """Refuse to go on with a run under other settings or on other data, naming the first difference."""
     checkpoint = newest_checkpoint(run_dir)
@@ -149,7 +219,7 @@ def _require_same(config: Config, data: tuple[str, ...], run_dir: Path) -> None:
         return
     card = read_card(checkpoint.with_suffix(".json"))
     now, then = _flat(config.model_dump(mode="json")), _flat(card.config.model_dump(mode="json"))
-    for key in sorted(now.keys() | then.keys()):
+    for key in sorted((now.keys() | then.keys()) - CHANGE_NO_NUMBER):
         if now.get(key) != then.get(key):
             raise CheckpointError(
                 f"{run_dir} was trained with {key} = {then.get(key)!r}, now {now.get(key)!r}; "

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+SMALL_MAP = 1024  # pixels of a map that bfloat16 is too slow for, see `Norm`
+
 
 def zero_init(layer: nn.Conv2d) -> nn.Conv2d:
     """Start a residual branch, or the network's output, at zero."""
@@ -42,10 +44,29 @@ class TimeEmbedding(nn.Module):
         return embedding
 
 
+class Norm(nn.GroupNorm):
+    """Group normalisation, (B, C, H, W) -> (B, C, H, W).
+
+    Small maps are normalised in float32: on a CPU torch takes four times as long for them in bfloat16.  For large ones
+    it is the other way round (``docs/adr/020-the-sampling-engine.md``).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype == torch.bfloat16 and x.device.type == "cpu" and x.shape[-2] * x.shape[-1] <= SMALL_MAP:
+            x = x.float()
+        return super().forward(x)
+
+
+def silu(x: Tensor) -> Tensor:
+    """SiLU, in place where no gradient is wanted: for results that nothing else reads."""
+    return F.silu(x, inplace=not x.requires_grad)
+
+
 class ResBlock(nn.Module):
     """Norm, SiLU, conv; add the projected time embedding; norm, SiLU, conv from zero; residual.
 
-    ``(B, C_in, H, W), (B or 1, E) -> (B, C_out, H, W)``.
+    ``(B, C_in, H, W), (B or 1, C_out) -> (B, C_out, H, W)``; the second is the time embedding as this block's ``time``
+    layer projects it, which `training.nets.unet.UNet.projections` does for all blocks at once.
 
     A group of one channel subtracts the very constant that the time embedding adds to it.  So the paper's levels of
     32 channels in 32 groups do not see the time; those of 64 and 128 do.
@@ -53,19 +74,24 @@ class ResBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, embedding: int, groups: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(groups, c_in)
+        self.norm1 = Norm(groups, c_in)
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
         self.time = nn.Linear(embedding, c_out)
-        self.norm2 = nn.GroupNorm(groups, c_out)
+        self.norm2 = Norm(groups, c_out)
         self.conv2 = zero_init(nn.Conv2d(c_out, c_out, 3, padding=1))
         self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        h: Tensor = self.conv1(F.silu(self.norm1(x)))
-        h = h + self.time(F.silu(embedding))[:, :, None, None]
-        h = self.conv2(F.silu(self.norm2(h)))
-        residual: Tensor = self.skip(x) + h
-        return residual
+    def forward(self, x: Tensor, projection: Tensor) -> Tensor:
+        h: Tensor = silu(self.norm1(x))
+        if len(projection) == 1:  # one time for all is part of the bias, and costs nothing
+            assert self.conv1.bias is not None  # noqa: S101 -- for the type checker
+            h = F.conv2d(h, self.conv1.weight, self.conv1.bias + projection[0], padding=1)
+        else:
+            h = self.conv1(h)
+            h = h + projection.to(h.dtype)[:, :, None, None]
+        h = self.conv2(silu(self.norm2(h)))
+        h += self.skip(x)
+        return h
 
 
 class SelfAttention(nn.Module):
@@ -78,7 +104,7 @@ class SelfAttention(nn.Module):
     def __init__(self, channels: int, heads: int, groups: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.GroupNorm(groups, channels)
+        self.norm = Norm(groups, channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.project = zero_init(nn.Conv2d(channels, channels, 1))
 

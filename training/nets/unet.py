@@ -6,7 +6,7 @@ The arrangement that gives exactly this count, and where it differs from the pap
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from training.nets.blocks import (
     Downsample,
+    Norm,
     ResBlock,
     SelfAttention,
     TimeEmbedding,
     Upsample,
+    silu,
     zero_init,
 )
 
@@ -36,6 +38,7 @@ class UNet(nn.Module):
     groups : groups of each group normalisation; must divide the channels of every level
     patch : side of the square of pixels that is folded into channels before the stem and unfolded at the end;
         1 in the paper, 2 makes a network for slow machines four times cheaper
+    self_conditioned : one more channel, an earlier estimate of the clean mask (Chen et al. 2023, *Analog bits*)
     bounded : end in tanh, for networks that predict x0 in [-1, 1] itself
 
     Notes
@@ -54,10 +57,12 @@ class UNet(nn.Module):
         groups: int = 32,
         patch: int = 1,
         *,
+        self_conditioned: bool = False,
         bounded: bool = True,
     ) -> None:
         super().__init__()
         self.image_channels = image_channels
+        self.self_conditioned = self_conditioned
         self.patch = patch
         self.bounded = bounded
         channels = [base_channels * m for m in multipliers]
@@ -65,7 +70,7 @@ class UNet(nn.Module):
         last = len(channels) - 1
 
         self.time = TimeEmbedding(base_channels, embedding)
-        self.stem = nn.Conv2d((1 + image_channels) * patch**2, base_channels, 3, padding=1)
+        self.stem = nn.Conv2d((1 + self_conditioned + image_channels) * patch**2, base_channels, 3, padding=1)
 
         self.encoder = nn.ModuleList()
         skips = [base_channels]
@@ -92,7 +97,7 @@ class UNet(nn.Module):
                 self.decoder.append(Stage(c + skips.pop(), width, embedding, groups, attention, upsample=up))
                 c = width
 
-        self.norm = nn.GroupNorm(groups, c)
+        self.norm = Norm(groups, c)
         self.out = zero_init(nn.Conv2d(c, patch**2, 3, padding=1))
 
     @property
@@ -101,7 +106,24 @@ class UNet(nn.Module):
         halvings = sum(isinstance(layer, Downsample) for layer in self.encoder)
         return int(self.patch * 2**halvings)
 
-    def forward(self, x_t: Tensor, t: Tensor, image: Tensor) -> Tensor:
+    def projections(self, t: Tensor) -> list[Tensor]:
+        """What each residual block adds for its time, first to last: (B, C_out of the block) each, for ``t`` (B,).
+
+        They depend on the time alone, so a sampler makes those of its whole grid once.  Always float32, as the cosines
+        of nearby times need it.
+        """
+        with torch.autocast(t.device.type, enabled=False):
+            embedding = F.silu(self.time(t))
+            return [stage.block.time(embedding) for stage in self._stages()]
+
+    def forward(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        image: Tensor,
+        x0_before: Tensor | None = None,
+        projections: Sequence[Tensor] | None = None,
+    ) -> Tensor:
         """Run the network.
 
         Parameters
@@ -109,26 +131,35 @@ class UNet(nn.Module):
         x_t : (B, 1, H, W) noisy mask; H and W multiples of `size_multiple`
         t : (B,), or (1,) where all share one time; in [0, 1], 1 is noise
         image : (B, 1, H, W) normalised grey image
+        x0_before : (B, 1, H, W) earlier estimate of the clean mask for a self-conditioned network, 0 for none
+        projections : those of ``t``, where they were made before
 
         Returns
         -------
         (B, 1, H, W)
         """
-        embedding = self.time(t)
-        x = torch.cat([x_t, image.expand(-1, self.image_channels, -1, -1)], dim=1)
+        added = iter(self.projections(t) if projections is None else projections)
+        seen = [x_t, image.expand(-1, self.image_channels, -1, -1)]
+        if self.self_conditioned:
+            seen.insert(1, torch.zeros_like(x_t) if x0_before is None else x0_before)
+        x = torch.cat(seen, dim=1)
         h: Tensor = self.stem(F.pixel_unshuffle(x, self.patch) if self.patch > 1 else x)
         skips = [h]
         for layer in self.encoder:
-            h = layer(h) if isinstance(layer, Downsample) else layer(h, embedding)
+            h = layer(h) if isinstance(layer, Downsample) else layer(h, next(added))
             skips.append(h)
         for layer in self.middle:
-            h = layer(h, embedding)
+            h = layer(h, next(added))
         for layer in self.decoder:
-            h = layer(torch.cat([h, skips.pop()], dim=1), embedding)
-        out: Tensor = self.out(F.silu(self.norm(h)))
+            h = layer(torch.cat([h, skips.pop()], dim=1), next(added))
+        out: Tensor = self.out(silu(self.norm(h)))
         if self.patch > 1:
             out = F.pixel_shuffle(out, self.patch)
         return out.tanh() if self.bounded else out
+
+    def _stages(self) -> Iterator[Stage]:
+        layers = (*self.encoder, *self.middle, *self.decoder)
+        return (layer for layer in layers if isinstance(layer, Stage))
 
 
 class Stage(nn.Module):
@@ -142,6 +173,6 @@ class Stage(nn.Module):
         self.attention = SelfAttention(c_out, heads, groups) if heads else nn.Identity()
         self.up = Upsample(c_out) if upsample else nn.Identity()
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        out: Tensor = self.up(self.attention(self.block(x, embedding)))
+    def forward(self, x: Tensor, projection: Tensor) -> Tensor:
+        out: Tensor = self.up(self.attention(self.block(x, projection)))
         return out

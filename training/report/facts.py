@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import PRESETS, Config
+from training.config import Config
 from training.data.dataset import Dataset, SliceDataset
 from training.data.reading import open_isolated
 from training.errors import ConfigError
 from training.metrics.overlap import count_pairs
 from training.model_card import SHIPPED, find_weights, read_card, shipped_models
+from training.presets import PRESETS
 
 Facts = Mapping[str, object]
 

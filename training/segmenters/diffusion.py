@@ -1,25 +1,34 @@
-"""The diffusion model as a segmenter: an image in, masks out, every reverse step on the way."""
+"""The diffusion model as a segmenter: images in, masks out, every reverse step on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training import rng
+from training.config import GridName, PrecisionName
 from training.diffusion.denoiser import Denoiser
+from training.diffusion.grids import grid_times
 from training.diffusion.samplers import Sampler
-from training.diffusion.walk import uniform_times, walk
-from training.errors import DataFormatError
+from training.diffusion.walk import WalkStep, walk
+from training.errors import ConfigError, DataFormatError
 from training.nets.unet import UNet
-from training.records import AnnotatedSlice, FloatArray, SampleSet, Step
+from training.noise import normal_fields
+from training.precision import exactly, pick_precision
+from training.records import AnnotatedSlice, BoolArray, FloatArray, SampleSet, Step
+from training.rng import Purpose
+from training.segmenters.device_errors import in_words
 from training.segmenters.experts import require_samples
+from training.segmenters.graphs import MOST_CALLS, WalkGraphs
+from training.segmenters.micro_batches import MicroBatches
 
 # Samples that go through the network together.  More is slower on a CPU, where the feature maps fall out of the
-# cache; a GPU takes them all at once.  The masks do not depend on it.
+# cache; a GPU takes them all at once.  The masks do not depend on it (docs/adr/020-the-sampling-engine.md).
 CPU_BATCH, GPU_BATCH = 4, 256
 
 
@@ -28,12 +37,20 @@ class DiffusionSegmenter:
 
     Parameters
     ----------
-    denoiser : trained network with its schedule and prediction type
+    denoiser : trained network with its schedule and prediction type; is moved to ``device`` and set to evaluation
     sampler : the rule of one reverse step
-    n_steps : network calls per sample
+    n_steps : reverse steps
+    grid : how the times of the steps are spread
+    guidance : of classifier-free guidance; 1 is none
+    precision : of the network; "auto" is "bf16" on a GPU and "fp32" on a CPU
     name : what the user calls the model
     device : where it runs
     provenance : what else to record with each sample set
+
+    Raises
+    ------
+    ConfigError
+        If there is no such grid, fewer than one step is asked for, or guidance is negative.
 
     Notes
     -----
@@ -47,36 +64,97 @@ class DiffusionSegmenter:
         sampler: Sampler,
         n_steps: int,
         *,
+        grid: GridName = "trailing",
+        guidance: float = 1.0,
+        precision: PrecisionName = "auto",
         name: str = "diffusion",
         device: torch.device | None = None,
-        provenance: Mapping[str, str | int] | None = None,
+        provenance: Mapping[str, str | int | float | None] | None = None,
     ) -> None:
+        if not 0 <= guidance < float("inf"):
+            raise ConfigError(f"guidance must be 0 or more and 1 is none, got {guidance:g}")
         self.name = name
         self._device = device or torch.device("cpu")
         self._denoiser = denoiser.eval().to(device=self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._sampler = sampler
-        self._times = uniform_times(n_steps)
-        self._batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
+        self._times = grid_times(grid, n_steps, denoiser.schedule)
+        self._precision = pick_precision(precision, self._device)
+        size = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
+        self._network = MicroBatches(self._denoiser, self._times, guidance, self._precision, self._device, size)
+        calls = sampler.calls(n_steps) * (1 if guidance == 1 else 2)
+        self._graphs: WalkGraphs | None = None
+        if self._device.type == "cuda" and calls <= MOST_CALLS:
+            self._graphs = WalkGraphs(self._final, n_steps if sampler.is_stochastic else 1, self._device)
         self.provenance: Mapping[str, str | int | float | None] = {
             "model": name,
             "steps": n_steps,
+            "grid": grid,
+            "network_calls": calls,
+            **({} if guidance == 1 else {"guidance": guidance}),
+            "precision": self._precision,
             "device": str(self._device),
             **(provenance or {}),
         }
 
     @property
     def n_steps(self) -> int:
-        """Network calls per sample."""
+        """Reverse steps; a walk has one state more."""
         return len(self._times) - 1
+
+    @property
+    def batch(self) -> int:
+        """Samples that go through the network together; halved when memory runs out.  The masks do not depend on it."""
+        return self._network.size
 
     def given(self, case: AnnotatedSlice) -> DiffusionSegmenter:
         """Itself: the model never sees annotations."""
         return self
 
     def draw(self, image: FloatArray, n: int, seed: int) -> SampleSet:
-        """Draw ``n`` masks; see `SegmentationSampler.draw`."""
-        *_, last = self.walk(image, n, seed)
-        return SampleSet(last.masks, seed, self.provenance)
+        """Draw ``n`` masks; see `SegmentationSampler.draw`.  Errors as in `walk`."""
+        return self.draw_many([image], n, [seed])[0]
+
+    def draw_many(self, images: Sequence[FloatArray], n: int, seeds: Sequence[int]) -> list[SampleSet]:
+        """Draw ``n`` masks for each of some images of one shape, all through the network together.
+
+        Parameters
+        ----------
+        images : (H, W) each, float32 in [0, 1]
+        n : masks for each image
+        seeds : one per image; each image gets the masks that `draw` gives it with its seed
+
+        Raises
+        ------
+        DataFormatError
+            If an image is not (H, W) with finite values in [0, 1], or they differ in shape.
+        ConfigError
+            If n < 1, or there is not one seed per image.
+        DeviceError
+            If the device has too little memory for one sample, or gave up.
+        """
+        require_samples(n)
+        if len(images) != len(seeds):
+            raise ConfigError(f"one seed per image is needed, got {len(seeds)} seeds for {len(images)} images")
+        if not images:
+            return []
+        for image in images:
+            _require_image(image)
+        if shapes := {image.shape for image in images} - {images[0].shape}:
+            raise DataFormatError(f"images of one shape are needed, got {images[0].shape} and {shapes.pop()}")
+        with in_words(self._device):
+            padded = self._padded(images)
+            names = [(which, i) for which in range(len(images)) for i in range(n)]
+            masks: list[BoolArray] = []
+            while len(masks) < len(names):
+                drawn = self._masks(padded, names[len(masks) : len(masks) + self.batch], seeds, images[0].shape)
+                if drawn is None:
+                    self._network.shrink()
+                else:
+                    masks.extend(drawn)
+        return [
+            SampleSet(np.stack(masks[which * n : (which + 1) * n]), seed, self.provenance)
+            for which, seed in enumerate(seeds)
+        ]
 
     def walk(self, image: FloatArray, n: int, seed: int) -> Iterator[Step]:
         """Draw ``n`` masks step by step; see `StepwiseSampler.walk`.
@@ -87,41 +165,81 @@ class DiffusionSegmenter:
             If the image is not (H, W) with finite values in [0, 1].
         ConfigError
             If n < 1.
+        DeviceError
+            If the device has too little memory for one sample, or gave up.
         """
         require_samples(n)
         _require_image(image)
         h, w = image.shape
-        padded = self._pad(torch.from_numpy(np.array(image, np.float32))[None, None]).to(self._device)
-        shape = (1, *padded.shape[-2:])
+        with in_words(self._device):
+            images = self._padded([image]).expand(n, -1, -1, -1)
+            names = [(0, i) for i in range(n)]
+            states = self._states(images, lambda step: self._noise(names, [seed], step, images.shape[1:]))
+            for index, state in enumerate(states):
+                yield Step(
+                    index=index,
+                    n_steps=self.n_steps,
+                    t=float(state.t),
+                    x_t=state.x_t[:, 0, :h, :w].cpu().numpy(),
+                    x0_hat=state.x0_hat[:, 0, :h, :w].cpu().numpy(),
+                )
 
-        def noise(index: int) -> Tensor:
-            fields = rng.noise(seed, rng.Purpose.SAMPLING_NOISE, range(n), index, shape)
-            return torch.from_numpy(fields).to(self._device)
+    def _masks(
+        self, padded: Tensor, names: Sequence[tuple[int, int]], seeds: Sequence[int], shape: tuple[int, ...]
+    ) -> BoolArray | None:
+        """The masks of the samples (image, index), (B, H, W) bool; None if memory ran out."""
 
-        def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-            batches = x_t.split(self._batch)
-            time = t[None].to(self._device)
-            return torch.cat([self._denoiser(x, time, padded.expand(len(x), -1, -1, -1)) for x in batches])
+        def noise(step: int) -> Tensor:
+            return self._noise(names, seeds, step, padded.shape[1:])
 
-        states = walk(denoise, self._sampler, self._denoiser.schedule, self._times, noise)
-        for index, state in enumerate(states):
-            yield Step(
-                index=index,
-                n_steps=self.n_steps,
-                t=float(state.t),
-                x_t=state.x_t[:, 0, :h, :w].cpu().numpy(),
-                x0_hat=state.x0_hat[:, 0, :h, :w].cpu().numpy(),
-            )
+        h, w = shape
+        try:
+            images = padded[[which for which, _ in names]]
+            x0 = self._final(images, noise) if self._graphs is None else self._graphs(images, noise)
+            masks: BoolArray = (x0[:, 0, :h, :w] > 0).cpu().numpy()
+        except torch.OutOfMemoryError:
+            return None
+        return masks
 
-    def _pad(self, image: Tensor) -> Tensor:
-        """Extend (1, 1, H, W) at the bottom and right to the network's multiple."""
-        assert isinstance(self._denoiser.backbone, UNet)  # noqa: S101 -- the one backbone so far
-        multiple = self._denoiser.backbone.size_multiple
-        h, w = image.shape[-2:]
-        extra = (0, -w % multiple, 0, -h % multiple)
-        # Reflection needs more pixels than it adds; tiny images repeat their border instead.
-        mode = "reflect" if extra[1] < w and extra[3] < h else "replicate"
-        return F.pad(image, extra, mode=mode) if any(extra) else image
+    def _final(self, images: Tensor, noise: Callable[[int], Tensor]) -> Tensor:
+        """The end of the walk that nobody watches: x0_hat (B, 1, H, W)."""
+        # Here once, and not at each network call only: so the weights are made bfloat16 once for the walk.
+        with torch.inference_mode(), exactly(self._device, self._precision):
+            for state in self._states(images, noise):  # noqa: B007 -- the last one is read
+                pass
+            return state.x0_hat
+
+    def _states(self, images: Tensor, noise: Callable[[int], Tensor]) -> Iterator[WalkStep]:
+        """The walk of samples that each have their image in ``images`` (B, 1, H, W)."""
+
+        def denoise(x_t: Tensor, t: Tensor, x0_before: Tensor | None) -> Tensor:
+            return self._network(x_t, t, images, x0_before)
+
+        return walk(denoise, self._sampler, self._denoiser.schedule, self._times, noise)
+
+    def _noise(self, names: Sequence[tuple[int, int]], seeds: Sequence[int], step: int, shape: Sequence[int]) -> Tensor:
+        """One field per sample (image, index), named by its image's seed and its index: (B, *shape)."""
+        fields = [
+            normal_fields(seeds[which], Purpose.SAMPLING_NOISE, [i for _, i in samples], step, shape, self._device)
+            for which, samples in groupby(names, key=itemgetter(0))
+        ]
+        return torch.cat(fields)
+
+    def _padded(self, images: Sequence[FloatArray]) -> Tensor:
+        """The images on the device, extended at the bottom and right to the network's multiple: (M, 1, H', W')."""
+        stacked = torch.from_numpy(np.stack(images).astype(np.float32))[:, None]
+        backbone = self._denoiser.backbone
+        assert isinstance(backbone, UNet)  # noqa: S101 -- the one backbone so far
+        return pad(stacked, backbone.size_multiple).to(self._device)
+
+
+def pad(images: Tensor, multiple: int) -> Tensor:
+    """Extend (M, 1, H, W) at the bottom and right until both sides are multiples."""
+    h, w = images.shape[-2:]
+    extra = (0, -w % multiple, 0, -h % multiple)
+    # Reflection needs more pixels than it adds; tiny images repeat their border instead.
+    mode = "reflect" if extra[1] < w and extra[3] < h else "replicate"
+    return F.pad(images, extra, mode=mode) if any(extra) else images
 
 
 def _require_image(image: FloatArray) -> None:

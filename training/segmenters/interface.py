@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
+from training.errors import DeviceError
 from training.records import AnnotatedSlice, FloatArray, SampleSet, Step
+
+
+class DeviceLostError(DeviceError):
+    """A device gave up while masks were drawn; no further call to it can succeed in this process."""
 
 
 @runtime_checkable
@@ -43,7 +48,7 @@ class StepwiseSampler(SegmentationSampler, Protocol):
 
     @property
     def n_steps(self) -> int:
-        """Network calls per sample; a walk has one state more."""
+        """Reverse steps; a walk has one state more."""
 
     def walk(self, image: FloatArray, n: int, seed: int) -> Iterator[Step]:
         """Yield ``n_steps + 1`` states, lazily; the last one holds the masks that `draw` returns.

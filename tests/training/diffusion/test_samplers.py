@@ -1,159 +1,195 @@
-"""Reverse steps against Bayes' rule, and walks with an oracle that knows x0."""
+"""The rows of each sampler, against Bayes' rule, the papers' own formulas and closed forms."""
 
+import itertools
 import math
 
 import pytest
 import torch
 
-from training.diffusion.denoiser import Denoiser
-from training.diffusion.prediction import EpsPrediction, VPrediction, XPrediction
-from training.diffusion.samplers import Ddim, Ddpm
-from training.diffusion.schedule import CosineSchedule
-from training.diffusion.walk import uniform_times, walk
-from training.errors import ConfigError
+from training.diffusion.grids import grid_times
+from training.diffusion.samplers import Ddim, Ddpm, DpmSolverPP2M, Heun, Update
+from training.diffusion.schedule import CosineSchedule, LinearSchedule, SigmoidSchedule
 
 STEPS = [(1.0, 0.9), (0.5, 0.2), (0.2, 0.1), (0.1, 0.001)]
-SAMPLERS = {"ddpm": Ddpm("small"), "ddpm-large": Ddpm("large"), "ddim": Ddim(), "ddim-half": Ddim(0.5)}
+SCHEDULES = [CosineSchedule(0.1), CosineSchedule(1.0), LinearSchedule(0.1), SigmoidSchedule(0.1)]
+DETERMINISTIC = [Ddim(), DpmSolverPP2M(), Heun()]
+STOCHASTIC = [Ddpm("small"), Ddpm("large"), Ddim(0.5), Ddim(1.0)]
 
 
-def times(t, s):
-    return torch.tensor(t).double(), torch.tensor(s).double()
+def times(*values):
+    return [torch.tensor(value, dtype=torch.float64) for value in values]
 
 
-def coefficients(sampler, schedule, t, s):
-    """Weights of x_t, x0_hat and noise in a step: it is linear, so unit inputs pin them."""
-    one, zero = torch.ones(1).double(), torch.zeros(1).double()
-    return [
-        float(sampler.step(schedule, a, b, t, s, c))
-        for a, b, c in [(one, zero, zero), (zero, one, zero), (zero, zero, one)]
-    ]
+def scales(schedule, *at):
+    """alpha and sigma at each of the times, in turn, as floats."""
+    return [float(f(t)) for t in at for f in (schedule.alpha, schedule.sigma)]
+
+
+def test_an_update_is_the_sum_of_what_it_weighs():
+    x_t, x0, other, noise = torch.tensor([[1.0], [10.0], [100.0], [1000.0]])
+    assert Update(1, 2)(x_t, x0).item() == 21
+    assert Update(1, 2, other=3)(x_t, x0, other).item() == 321
+    assert Update(1, 2, noise=4)(x_t, x0, None, noise).item() == 4021
+    assert Update(1, 2, 3, 4)(x_t, x0, other, noise).item() == 4321
 
 
 @pytest.mark.parametrize(("t", "s"), STEPS)
-@pytest.mark.parametrize("b", [0.1, 1.0])
-def test_ddpm_is_the_gaussian_posterior(t, s, b):
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_ddpm_is_the_gaussian_posterior(schedule, t, s):
     """Brute force: condition the joint Gaussian of (x_s, x_t) given x0 on x_t."""
-    schedule, (t, s) = CosineSchedule(b), times(t, s)
-    alpha_s, sigma_s, alpha_t, sigma_t = (float(f(u)) for u in (s, t) for f in (schedule.alpha, schedule.sigma))
+    t, s = times(t, s)
+    alpha_s, sigma_s, alpha_t, sigma_t = scales(schedule, s, t)
     a = alpha_t / alpha_s  # x_t = a x_s + noise of variance sigma_t^2 - a^2 sigma_s^2
     covariance = a * sigma_s**2
     gain = covariance / sigma_t**2
-    on_x_t, on_x0, on_noise = coefficients(Ddpm("small"), schedule, t, s)
-    assert on_x_t == pytest.approx(gain, rel=1e-9)
-    assert on_x0 == pytest.approx(alpha_s - gain * alpha_t, rel=1e-9)
-    assert on_noise**2 == pytest.approx(sigma_s**2 - gain * covariance, rel=1e-6)
+    row = Ddpm("small").update(schedule, t, s, None)
+    assert row.x == pytest.approx(gain, rel=1e-9)
+    assert row.x0 == pytest.approx(alpha_s - gain * alpha_t, rel=1e-9)
+    assert row.noise**2 == pytest.approx(sigma_s**2 - gain * covariance, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "ddim", "ddim-half"])
+@pytest.mark.parametrize("sampler", [Ddpm("small"), Ddim(0.0), Ddim(0.3), Ddim(1.0), DpmSolverPP2M(), Heun()], ids=repr)
 @pytest.mark.parametrize(("t", "s"), STEPS)
-def test_a_step_with_the_true_x0_keeps_the_forward_marginal(name, t, s):
-    schedule, (t, s) = CosineSchedule(input_scale=0.1), times(t, s)
-    on_x_t, on_x0, on_noise = coefficients(SAMPLERS[name], schedule, t, s) if name != "ddim" else ddim(schedule, t, s)
-    assert on_x_t * schedule.alpha(t) + on_x0 == pytest.approx(float(schedule.alpha(s)), rel=1e-9)
-    variance = (on_x_t * schedule.sigma(t)) ** 2 + on_noise**2
-    assert float(variance) == pytest.approx(float(schedule.sigma(s)) ** 2, rel=1e-9)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_a_step_with_the_true_x0_keeps_the_forward_marginal(schedule, sampler, t, s):
+    """N(alpha_s x0, sigma_s^2), where all predictions, earlier and later ones too, are the true x0."""
+    before, t, s = times(min(1.0, t + 0.1), t, s)
+    rows = [sampler.update(schedule, t, s, None), sampler.correction(schedule, t, s)]
+    if t < 1:
+        rows.append(sampler.update(schedule, t, s, before))
+    alpha_s, sigma_s, alpha_t, sigma_t = scales(schedule, s, t)
+    for row in filter(None, rows):
+        assert row.x * alpha_t + row.x0 + row.other == pytest.approx(alpha_s, rel=1e-9)
+        assert (row.x * sigma_t) ** 2 + row.noise**2 == pytest.approx(sigma_s**2, rel=1e-9)
 
 
-def ddim(schedule, t, s):
-    one, zero = torch.ones(1).double(), torch.zeros(1).double()
-    sampler = Ddim()
-    return (
-        float(sampler.step(schedule, one, zero, t, s, None)),
-        float(sampler.step(schedule, zero, one, t, s, None)),
-        0.0,
-    )
-
-
-def test_large_variance_inflates_the_last_but_one_step_as_measured():
-    """Standard deviations of the paper's grid, small against large: .738 and .834 from 0.2 to 0.1."""
-    schedule, (t, s) = CosineSchedule(0.1), times(0.2, 0.1)
-    small, large = (coefficients(Ddpm(v), schedule, t, s)[2] for v in ("small", "large"))
-    assert small == pytest.approx(0.738, abs=5e-4)
-    assert large == pytest.approx(0.834, abs=1e-3)
-
-
-@pytest.mark.parametrize(("t", "s"), STEPS)
-def test_ddim_with_eta_one_is_ddpm(t, s):
+@pytest.mark.parametrize(
+    ("t", "s", "small", "large"),
+    [(0.9, 0.8, 0.8727, 0.8730), (0.5, 0.4, 0.681, 0.684), (0.3, 0.2, 0.736, 0.756), (0.2, 0.1, 0.738, 0.834)],
+)
+def test_fresh_noise_of_both_variances_on_the_papers_grid(t, s, small, large):
     schedule, (t, s) = CosineSchedule(0.1), times(t, s)
-    assert coefficients(Ddim(1.0), schedule, t, s) == pytest.approx(
-        coefficients(Ddpm("small"), schedule, t, s), rel=1e-6
-    )
+    assert Ddpm("small").update(schedule, t, s, None).noise == pytest.approx(small, abs=1e-3)
+    assert Ddpm("large").update(schedule, t, s, None).noise == pytest.approx(large, abs=1e-3)
 
 
-def test_two_ddim_steps_with_the_true_x0_equal_one():
-    schedule = CosineSchedule(0.1)
-    t, u, s = torch.tensor([0.8, 0.5, 0.2]).double()
-    x_t, x0 = torch.randn(2, 50).double()
-    twice = Ddim().step(schedule, Ddim().step(schedule, x_t, x0, t, u, None), x0, u, s, None)
-    torch.testing.assert_close(twice, Ddim().step(schedule, x_t, x0, t, s, None))
+def test_large_variance_inflates_the_state_before_the_last_call_as_measured():
+    """Standard deviation at t = 0.1 with the true x0: 0.931 from the right state before, 0.934 after all ten steps."""
+    schedule, whole = CosineSchedule(0.1), 1.0
+    for t, s in itertools.pairwise(grid_times("trailing", 10, schedule)[:-1]):
+        row = Ddpm("large").update(schedule, t, s, None)
+        one = row.x**2 * float(schedule.sigma(t)) ** 2 + row.noise**2
+        whole = row.x**2 * whole + row.noise**2
+    assert one**0.5 == pytest.approx(0.931, abs=5e-4)
+    assert whole**0.5 == pytest.approx(0.934, abs=5e-4)
+    assert scales(schedule, *times(0.1))[1] == pytest.approx(0.846, abs=5e-4)
 
 
-class Oracle(torch.nn.Module):
-    """A backbone that knows the clean mask and answers in whatever the prediction type asks for."""
-
-    def __init__(self, x0, schedule, prediction):
-        super().__init__()
-        self.x0, self.schedule, self.prediction = x0, schedule, prediction
-
-    def forward(self, x_t, t, image):
-        alpha, sigma = (f(t.double())[:, None, None, None] for f in (self.schedule.alpha, self.schedule.sigma))
-        eps = (x_t - alpha * self.x0) / sigma
-        return self.prediction.target(self.x0, eps, alpha, sigma)
-
-
-@pytest.mark.parametrize("b", [0.1, 1.0])
-@pytest.mark.parametrize("n_steps", [1, 2, 10])
-@pytest.mark.parametrize("prediction", [XPrediction(), EpsPrediction(), VPrediction()], ids=lambda p: type(p).__name__)
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_an_oracle_recovers_x0(name, prediction, n_steps, b):
-    """For every prediction type, sampler and number of steps, the calls at t = 1 and the last one included."""
-    generator = torch.Generator().manual_seed(0)
-    x0 = torch.randn(2, 1, 8, 8, generator=generator).sign()
-    # At log SNR = -20, float32 leaves nothing of x0 in eps; -10 is where eps-prediction becomes possible.
-    schedule = CosineSchedule(b, log_snr_limit=10.0)
-    denoiser = Denoiser(Oracle(x0, schedule, prediction), schedule, prediction)
-    image = torch.zeros_like(x0)
-    states = list(
-        walk(
-            lambda x, t: denoiser(x, t[None], image),
-            SAMPLERS[name],
-            schedule,
-            uniform_times(n_steps),
-            lambda _: torch.randn(x0.shape, generator=generator),
-        )
-    )
-    tolerance = 2e-3 if isinstance(prediction, EpsPrediction) else 1e-4
-    torch.testing.assert_close(states[-1].x_t, x0, atol=tolerance, rtol=0)
-    assert [float(state.t) for state in states] == pytest.approx([1 - i / n_steps for i in range(n_steps)] + [0])
+@pytest.mark.parametrize(("t", "s"), STEPS)
+def test_ddim_is_its_papers_formula(t, s):
+    """alpha_s x0 + sqrt(sigma_s^2 - fresh^2) eps + fresh noise, fresh = eta sqrt(sigma_s^2 / sigma_t^2 (1 - ratio))."""
+    schedule, (t, s) = CosineSchedule(0.1), times(t, s)
+    alpha_s, sigma_s, alpha_t, sigma_t = scales(schedule, s, t)
+    for eta in (0.0, 0.4, 1.0):
+        fresh = eta * sigma_s / sigma_t * math.sqrt(1 - alpha_t**2 / alpha_s**2)
+        on_eps = math.sqrt(max(0.0, sigma_s**2 - fresh**2))
+        row = Ddim(eta).update(schedule, t, s, None)
+        assert row.noise == pytest.approx(fresh, rel=1e-7)
+        assert row.x == pytest.approx(on_eps / sigma_t, rel=1e-6)
+        assert row.x0 == pytest.approx(alpha_s - on_eps * alpha_t / sigma_t, rel=1e-6)
 
 
-def test_the_walk_is_lazy_and_calls_the_network_once_per_step():
-    calls = []
-
-    def denoise(x, t):
-        calls.append(float(t))
-        return torch.zeros_like(x)
-
-    states = walk(denoise, Ddim(), CosineSchedule(0.1), uniform_times(5), lambda _: torch.zeros(1, 1, 2, 2))
-    assert calls == []
-    next(states)
-    assert calls == [1.0]
-    assert len(list(states)) == 5
-    assert calls == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2])
+@pytest.mark.parametrize(("t", "s"), STEPS)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_ddim_with_eta_one_is_ddpm(schedule, t, s):
+    t, s = times(t, s)
+    one, other = Ddim(1.0).update(schedule, t, s, None), Ddpm("small").update(schedule, t, s, None)
+    assert (one.x, one.x0, one.noise) == pytest.approx((other.x, other.x0, other.noise), rel=1e-6)
 
 
-def test_the_last_state_is_the_last_prediction():
-    predictions = []
-
-    def denoise(x, t):
-        predictions.append(torch.full_like(x, math.cos(len(predictions))))
-        return predictions[-1]
-
-    *_, last = walk(denoise, Ddpm(), CosineSchedule(0.1), uniform_times(3), lambda _: torch.randn(1, 1, 2, 2))
-    assert last.x_t is predictions[-1]
-    assert last.x0_hat is predictions[-1]
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_two_ddim_steps_with_one_x0_equal_one(schedule):
+    t, u, s = times(0.8, 0.5, 0.2)
+    x_t, x0 = torch.randn(2, 50, generator=torch.Generator().manual_seed(0)).double()
+    between = Ddim().update(schedule, t, u, None)(x_t, x0)
+    twice = Ddim().update(schedule, u, s, None)(between, x0)
+    torch.testing.assert_close(twice, Ddim().update(schedule, t, s, None)(x_t, x0))
 
 
-def test_a_walk_needs_a_step():
-    with pytest.raises(ConfigError, match="at least 1 step and at most 100000, got 0"):
-        uniform_times(0)
+@pytest.mark.parametrize(("before", "t", "s"), [(1.0, 0.9, 0.8), (0.7, 0.5, 0.2), (0.2, 0.19, 0.001)])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_the_multistep_rule_is_algorithm_2_of_its_paper(schedule, before, t, s):
+    """Lu et al. 2022 in its own symbols: lambda is half log SNR, h its steps, r their ratio."""
+    before, t, s = times(before, t, s)
+    lam_before, lam_t, lam_s = (float(schedule.log_snr(u)) / 2 for u in (before, t, s))
+    h, r = lam_s - lam_t, (lam_t - lam_before) / (lam_s - lam_t)
+    alpha_s, sigma_s, _, sigma_t = scales(schedule, s, t)
+    row = DpmSolverPP2M().update(schedule, t, s, before)
+    assert row.x == pytest.approx(sigma_s / sigma_t, rel=1e-9)
+    assert row.x0 == pytest.approx(-alpha_s * math.expm1(-h) * (1 + 1 / (2 * r)), rel=1e-9)
+    assert row.other == pytest.approx(alpha_s * math.expm1(-h) / (2 * r), rel=1e-9)
+
+
+@pytest.mark.parametrize("sampler", [DpmSolverPP2M(), Heun()], ids=repr)
+def test_first_tries_are_ddim(sampler):
+    t, s = times(0.7, 0.4)
+    assert sampler.update(CosineSchedule(0.1), t, s, None) == Ddim().update(CosineSchedule(0.1), t, s, None)
+
+
+@pytest.mark.parametrize(("t", "s"), STEPS)
+def test_a_corrected_step_is_exact_where_x0_is_linear_in_alpha_over_sigma(t, s):
+    """d(x / sigma) = (p + q k) dk has the solution p k + q k^2 / 2."""
+    schedule, (t, s), (p, q) = CosineSchedule(0.5), times(t, s), (0.3, -0.7)
+    alpha_s, sigma_s, alpha_t, sigma_t = scales(schedule, s, t)
+    k_s, k_t = alpha_s / sigma_s, alpha_t / sigma_t
+    row, x_t = Heun().correction(schedule, t, s), 1.1
+    exact = sigma_s * (x_t / sigma_t + p * (k_s - k_t) + q * (k_s**2 - k_t**2) / 2)
+    assert row.x * x_t + row.x0 * (p + q * k_t) + row.other * (p + q * k_s) == pytest.approx(exact, rel=1e-9)
+
+
+def heun_of_edm(schedule, t, s, x_t, x0_t, x0_s):
+    """Heun's rule in the variable of Karras et al. 2022, d(x / alpha) = eps d(sigma / alpha)."""
+    alpha_s, sigma_s, alpha_t, sigma_t = scales(schedule, s, t)
+    step = sigma_s / alpha_s - sigma_t / alpha_t
+    eps_t = (x_t - alpha_t * x0_t) / sigma_t
+    first_try = alpha_s * (x_t / alpha_t + step * eps_t)
+    eps_s = (first_try - alpha_s * x0_s) / sigma_s
+    return alpha_s * (x_t / alpha_t + step * (eps_t + eps_s) / 2)
+
+
+def test_in_edms_variable_the_first_step_would_amplify_predictions_174_times():
+    schedule, (t, s) = CosineSchedule(0.1), times(1.0, 0.9)
+    alpha_s = scales(schedule, s)[0]
+    theirs = heun_of_edm(schedule, t, s, 0.0, 0.0, 1.0) / alpha_s
+    ours = Heun().correction(schedule, t, s).other / alpha_s
+    assert abs(theirs) == pytest.approx(174, abs=1)
+    assert 0 < ours < 0.5
+
+
+def test_both_variables_agree_on_small_steps():
+    schedule, (t, s) = CosineSchedule(0.5), times(0.5, 0.4999)
+    row = Heun().correction(schedule, t, s)
+    for x_t, x0_t, x0_s in [(1.0, 0.0, 0.0), (0.5, 0.8, 0.79)]:
+        ours = row.x * x_t + row.x0 * x0_t + row.other * x0_s
+        assert ours == pytest.approx(heun_of_edm(schedule, t, s, x_t, x0_t, x0_s), abs=1e-6)
+
+
+@pytest.mark.parametrize("sampler", DETERMINISTIC + STOCHASTIC, ids=repr)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+@pytest.mark.parametrize("grid", ["trailing", "uniform", "log-snr"])
+def test_rows_are_finite_on_every_grid(sampler, schedule, grid):
+    for n_steps in (2, 12):
+        calls = grid_times(grid, n_steps, schedule)[:-1]
+        before = None
+        for t, s in itertools.pairwise(calls):
+            for row in filter(None, (sampler.update(schedule, t, s, before), sampler.correction(schedule, t, s))):
+                assert all(math.isfinite(weight) for weight in (row.x, row.x0, row.other, row.noise))
+            before = t
+
+
+def test_samplers_say_what_they_need():
+    assert not any(sampler.is_stochastic for sampler in DETERMINISTIC)
+    assert all(sampler.is_stochastic for sampler in STOCHASTIC)
+    t, s = times(0.5, 0.4)
+    assert all(sampler.update(CosineSchedule(), t, s, None).noise > 0 for sampler in STOCHASTIC)
+    assert all(sampler.update(CosineSchedule(), t, s, None).noise == 0 for sampler in DETERMINISTIC)

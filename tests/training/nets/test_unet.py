@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.nets.blocks import Downsample, SelfAttention, TimeEmbedding
+from training.nets.blocks import SMALL_MAP, Downsample, Norm, SelfAttention, TimeEmbedding
 from training.nets.unet import UNet
 
 
@@ -127,3 +127,50 @@ def test_the_output_depends_on_every_input(which):
     before = net(*inputs.values())
     inputs[which] = inputs[which] + 0.5
     assert not torch.allclose(net(*inputs.values()), before)
+
+
+def test_the_network_without_gradients_equals_the_one_with_them():
+    """In-place steps and the shared time in the bias, against the plain way; nothing handed in is written to."""
+    net = tiny()
+    x, image, t = torch.randn(3, 1, 16, 16), torch.rand(3, 1, 16, 16), torch.tensor([0.4])
+    copies = x.clone(), image.clone()
+    with_gradients = net(x, t.expand(3), image)
+    with torch.no_grad():
+        without = net(x, t, image)
+    torch.testing.assert_close(without, with_gradients)
+    torch.testing.assert_close((x, image), copies, rtol=0, atol=0)
+
+
+def test_a_shared_time_has_the_gradients_of_the_same_time_for_each():
+    gradients = []
+    for t in (torch.tensor([0.4]), torch.full((3,), 0.4)):
+        net = tiny()
+        x = torch.linspace(-1, 1, 3 * 64).reshape(3, 1, 8, 8)
+        net(x, t, x.abs()).square().sum().backward()
+        gradients.append({name: parameter.grad for name, parameter in net.named_parameters()})
+    assert any(gradient.abs().max() > 0 for name, gradient in gradients[0].items() if ".time." in name)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [8, 64])
+def test_a_bfloat16_map_is_normalised_to_its_rounding(side):
+    """Small maps by way of float32, large ones not: against float64."""
+    assert (side**2 <= SMALL_MAP) == (side == 8)
+    torch.manual_seed(0)
+    norm = Norm(4, 16)
+    torch.nn.init.normal_(norm.weight)
+    x = (torch.randn(2, 16, side, side) * 3 + 5).bfloat16()
+    expected = torch.nn.functional.group_norm(x.double(), 4, norm.weight.double())
+    with torch.no_grad():
+        found = norm(x)
+    assert found.dtype == (torch.float32 if side == 8 else torch.bfloat16)
+    torch.testing.assert_close(found.double(), expected, rtol=2**-8, atol=2e-2)
+
+
+def test_a_self_conditioned_network_reads_its_estimate_and_takes_none_for_zeros():
+    net = tiny(self_conditioned=True)
+    x, t = torch.randn(2, 1, 8, 8), torch.rand(2)
+    without = net(x, t, x)
+    torch.testing.assert_close(net(x, t, x, torch.zeros_like(x)), without)
+    assert not torch.allclose(net(x, t, x, torch.ones_like(x)), without)
+    assert count(net) == count(tiny()) + 4 * 9

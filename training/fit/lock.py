@@ -1,0 +1,78 @@
+"""One process at a time in a run's folder.
+
+The lock is the operating system's, so it ends with its process, however that ends; who holds it stands in a file
+beside it, for the one who is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from training.atomic import remove, write_bytes
+from training.errors import ConfigError
+
+LOCK, HOLDER = ".lock", ".lock-holder.json"
+# The holder writes its name just after it has the lock; who comes at that moment waits so long for it.
+_PATIENCE = 1.0
+
+
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Hold the folder, which is made if it is not there.
+
+    Raises
+    ------
+    ConfigError
+        If another process holds it, with its number and machine, or if the folder cannot be written.
+    """
+    lock = FileLock(run_dir / LOCK, timeout=0)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(f"{_holder(run_dir)} is training in {run_dir}; wait for it or use another folder") from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot train in {run_dir}: {error.strerror}; choose a folder that can be written"
+        ) from error
+    try:
+        write_bytes(run_dir / HOLDER, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        yield
+    finally:
+        remove(run_dir / HOLDER)
+        lock.release()
+
+
+def _holder(run_dir: Path) -> str:
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        try:
+            holder = json.loads((run_dir / HOLDER).read_bytes())
+            pid, host = int(holder["pid"]), str(holder["host"])
+        except (OSError, ValueError, KeyError, TypeError):
+            time.sleep(0.02)
+            continue
+        if host != socket.gethostname() or _lives(pid):
+            return f"process {pid} on {host}"
+        time.sleep(0.02)  # the name of one that was killed, before the new holder has written its own
+    return "another process"
+
+
+def _lives(pid: int) -> bool:
+    if os.name != "posix":  # there the signal 0 is not a question
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

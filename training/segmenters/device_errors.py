@@ -1,0 +1,33 @@
+"""What a device says when it cannot go on, in the user's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from training.errors import DeviceError
+from training.segmenters.interface import DeviceLostError
+
+
+@contextmanager
+def in_words(device: torch.device) -> Iterator[None]:
+    """A block that works on ``device``; any other error comes through as it is.
+
+    Raises
+    ------
+    DeviceLostError
+        If the device gave up.  Every later call to it in this process fails too, or never returns.
+    DeviceError
+        If its memory does not suffice.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"{device} has too little memory for so many samples at once; draw fewer, or choose the device cpu"
+        ) from error
+    except torch.AcceleratorError as error:
+        reason = str(error).splitlines()[0]
+        raise DeviceLostError(f"{device} gave up ({reason}); choose the device cpu, or try once more") from error

@@ -1,0 +1,82 @@
+"""Whole walks as CUDA graphs: some five thousand small kernels that one call launches."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+MOST_CALLS = 64  # network calls of a walk in one graph; a longer one has work enough to hide its launches
+_MOST_GRAPHS = 4  # kept; each holds the memory that its walk needs
+
+# (images (B, 1, H, W), step -> noise (B, 1, H, W)) -> x0_hat (B, 1, H, W)
+Walk = Callable[[Tensor, Callable[[int], Tensor]], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class _Captured:
+    """A graph and the memory through which it is spoken to; ``noise`` is (fields, B, 1, H, W)."""
+
+    graph: torch.cuda.CUDAGraph
+    images: Tensor
+    noise: Tensor
+    drawn: Tensor
+
+
+class WalkGraphs:
+    """Runs a walk as it is the first time that it meets a shape, captures it the second time, and then replays it.
+
+    Parameters
+    ----------
+    walk : from images and noise to the drawn masks, without a wait for the device
+    n_fields : steps whose noise it asks for: 0 ... n_fields - 1
+    device : a CUDA device
+    """
+
+    def __init__(self, walk: Walk, n_fields: int, device: torch.device) -> None:
+        self._walk, self._n_fields, self._device = walk, n_fields, device
+        self._met: set[torch.Size] = set()
+        self._captured: OrderedDict[torch.Size, _Captured] = OrderedDict()  # the newest last
+
+    def __call__(self, images: Tensor, noise: Callable[[int], Tensor]) -> Tensor:
+        """The drawn masks, (B, 1, H, W); arguments as of the walk.
+
+        Raises
+        ------
+        torch.OutOfMemoryError
+            If the memory does not suffice; the graphs were given up then.
+        """
+        shape = images.shape
+        if shape not in self._met:
+            self._met.add(shape)
+            return self._walk(images, noise)
+        with torch.cuda.device(self._device):
+            try:
+                captured = self._captured.pop(shape, None) or self._capture(images, noise)
+            except torch.OutOfMemoryError:
+                self._captured.clear()
+                raise
+            self._captured[shape] = captured
+            if len(self._captured) > _MOST_GRAPHS:
+                self._captured.popitem(last=False)
+            captured.images.copy_(images)
+            for step in range(self._n_fields):
+                captured.noise[step].copy_(noise(step))
+            captured.graph.replay()
+            return captured.drawn.clone()
+
+    def _capture(self, images: Tensor, noise: Callable[[int], Tensor]) -> _Captured:
+        held_images = images.clone(memory_format=torch.contiguous_format)
+        held_noise = torch.stack([noise(step) for step in range(self._n_fields)])
+        present, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        aside.wait_stream(present)
+        with torch.cuda.stream(aside):  # as torch asks for: libraries make their buffers on a stream of their own
+            self._walk(held_images, held_noise.__getitem__)
+        present.wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=aside):
+            drawn = self._walk(held_images, held_noise.__getitem__)
+        return _Captured(graph, held_images, held_noise, drawn)
