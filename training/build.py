@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import cast, get_args
 
 import torch
-from torch import Tensor
 
 from training import rng
-from training.checkpoint import MODEL, load_model, load_weights, model_tensors
+from training.checkpoint import load_model, load_weights
 from training.config import Config, GridName, PrecisionName, SamplingConfig
 from training.device import pick_device
 from training.diffusion.denoiser import Denoiser
@@ -215,12 +214,6 @@ def load_segmenter(
         device=where,
         provenance={"model_sha256": card.sha256, "sampler": chosen, "eta": eta},
     )
-
-
-def load_model_weights(model: str | Path) -> tuple[dict[str, Tensor], ModelCard]:
-    """What a model's masks are drawn with, ready to be saved, and its card; errors as in `load_segmenter`."""
-    tensors, card = load_weights(find_weights(model))
-    return {MODEL + name: tensor for name, tensor in model_tensors(tensors).items()}, card
 
 
 def _load_denoiser(path: Path, device: torch.device) -> tuple[Denoiser, ModelCard]:

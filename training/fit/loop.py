@@ -263,14 +263,10 @@ class _Training:
         if self._validation is None:
             return True
         with self._unclocked(), self._step.averaged():
-            try:
-                with self._interruptible():
-                    score = self._validation.score(self._step.denoiser)
-            except _AskedToStopError:
-                score = 0.0, 0
-            total, cases = self._processes.sum(score)
-            if self._is_asked_to_stop():
+            score = self._validation.score(self._step.denoiser, self._around.should_stop)
+            if self._processes.any(score is None):
                 return False
+            total, cases = self._processes.sum(score or (0.0, 0))
             ged = total / cases
             self._marks["validated"].fill_(done)
             self._marks["last_ged"].fill_(ged)
@@ -283,24 +279,6 @@ class _Training:
                         self._keep_best(done, found)
             self._marks["best_ged"].copy_(torch.fmin(self._marks["best_ged"], self._marks["last_ged"]))
         return True
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let a request to stop end a validation on a CPU, where it can take minutes, between two network calls."""
-        if self._processes.device.type != "cpu":
-            yield
-            return
-        should_stop = self._around.should_stop
-
-        def look(*_: object) -> None:
-            if should_stop():
-                raise _AskedToStopError
-
-        hook = self._step.denoiser.backbone.register_forward_pre_hook(look)
-        try:
-            yield
-        finally:
-            hook.remove()
 
     def _keep_best(self, done: int, scores: dict[str, float]) -> None:
         """The model with the lowest GED so far, without what it takes to train it on."""
@@ -346,7 +324,3 @@ class _Training:
             training_data=self._around.training_data,
             made_with=self._around.made_with or {},
         )
-
-
-class _AskedToStopError(Exception):
-    """Someone asked to stop while the network was scored."""

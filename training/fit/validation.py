@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -19,6 +19,9 @@ from training.metrics import generalized_energy_distance
 from training.records import AnnotatedSlice
 from training.rng import Purpose
 from training.segmenters.diffusion import DiffusionSegmenter
+
+# Cases that are drawn together.  One at a time keeps a CPU, where each takes a second, ready to stop.
+_CPU_CASES, _GPU_CASES = 1, 64
 
 
 class Validation:
@@ -56,10 +59,11 @@ class Validation:
         self._seeds = [int(stream.integers(2**63)) for stream in streams]
         self._config, self._device = config, device
 
-    def score(self, denoiser: Denoiser) -> tuple[float, int]:
+    def score(self, denoiser: Denoiser, should_stop: Callable[[], bool] = lambda: False) -> tuple[float, int] | None:
         """The sum of the U-statistic GED over this process's cases, and how many they are.
 
         The masks are drawn with a copy: weights, gradients, mode and place in memory of ``denoiser`` stay as they are.
+        ``should_stop`` is asked between cases, on a GPU between every 64 of them; None where it said so.
 
         Raises
         ------
@@ -77,7 +81,9 @@ class Validation:
             device=self._device,
         )
         total = 0.0
-        for members in _alike(self._cases):
+        for members in _alike(self._cases, _CPU_CASES if self._device.type == "cpu" else _GPU_CASES):
+            if should_stop():
+                return None
             drawn = segmenter.draw_many(
                 [self._cases[i].image for i in members], fit.validation_samples, [self._seeds[i] for i in members]
             )
@@ -92,9 +98,9 @@ def spread(n: int, count: int) -> list[int]:
     return [(2 * i + 1) * n // (2 * count) for i in range(count)]
 
 
-def _alike(cases: Sequence[AnnotatedSlice]) -> list[list[int]]:
-    """The numbers of the cases of each image size, which go through the network together."""
+def _alike(cases: Sequence[AnnotatedSlice], most: int) -> list[list[int]]:
+    """The numbers of cases of one image size, which go through the network together, at most so many."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for i, case in enumerate(cases):
         groups.setdefault(case.image.shape, []).append(i)
-    return list(groups.values())
+    return [group[start : start + most] for group in groups.values() for start in range(0, len(group), most)]

@@ -110,15 +110,17 @@ def test_asked_to_stop_while_it_validates_it_does_so_at_once_and_validates_again
         if len(calls) == 2:
             asked.append(1)
 
-    def score(self, denoiser):
-        denoiser.backbone.register_forward_pre_hook(count)
-        return original(self, denoiser)
+    def score(self, denoiser, should_stop):
+        hook = denoiser.backbone.register_forward_pre_hook(count)
+        found = original(self, denoiser, should_stop)
+        hook.remove()
+        return found
 
     with monkeypatch.context() as patch:
         patch.setattr(Validation, "score", score)
         progress = run(config, phantom, tmp_path / "stopped", should_stop=lambda: bool(asked))
     assert progress[-1].step == 10
-    assert len(calls) == 2
+    assert len(calls) == 4  # of the first case of six
     assert newest_checkpoint(tmp_path / "stopped").stem == "step-00000010"
     assert [entry["step"] for entry in log(tmp_path / "stopped")] == [5, 10]
     run(config, phantom, tmp_path / "stopped")
@@ -160,7 +162,7 @@ def test_a_resumed_run_knows_how_good_the_best_model_was(phantom, tmp_path, monk
 
 def test_the_averaged_weights_are_what_is_validated_and_drawn_with(phantom, tmp_path, monkeypatch):
     seen = {}
-    monkeypatch.setattr(Validation, "score", lambda _, denoiser: (seen.update(copied(denoiser)) or 1.0, 1))
+    monkeypatch.setattr(Validation, "score", lambda _, denoiser, *__: (seen.update(copied(denoiser)) or 1.0, 1))
     run(quick("fit.validate_every=30", "fit.ema_decay=0.9"), phantom, tmp_path)
     found = weights(tmp_path)
     best, _ = load_weights(tmp_path / "checkpoints" / "best.safetensors")
