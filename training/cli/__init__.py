@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from training.cli import data, masks, models
+from training.cli import bench, data, masks, models
 from training.cli._app import app
 from training.errors import AmbisegError
 
-__all__ = ["app", "data", "main", "masks", "models"]
+__all__ = ["app", "bench", "data", "main", "masks", "models"]
 
 
 def main() -> None:

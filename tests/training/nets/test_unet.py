@@ -165,6 +165,7 @@ def test_a_bfloat16_map_is_normalised_to_its_rounding(side):
         found = norm(x)
     assert found.dtype == (torch.float32 if side == 8 else torch.bfloat16)
     torch.testing.assert_close(found.double(), expected, rtol=2**-8, atol=2e-2)
+    assert norm(x.requires_grad_()).dtype == torch.float32  # where its gradient is the faster one
 
 
 def test_a_self_conditioned_network_reads_its_estimate_and_takes_none_for_zeros():

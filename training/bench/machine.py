@@ -1,0 +1,58 @@
+"""Where a measurement was taken: without this a time means nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+import psutil
+import torch
+
+from training.fit.manifest import git_commit
+
+
+def describe_machine(device: torch.device) -> dict[str, str | int | float | None]:
+    """Facts about the machine, as JSON values; None where the system does not tell.
+
+    Returns
+    -------
+    device, cpu, cores (physical), threads (of torch), memory_gib, system, python, torch, commit (of this program, where
+    it runs from a checkout; with a plus sign where files differ from it) and load (runnable processes, mean of the last
+    minute, before the measurement)
+    """
+    on_cuda = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
+        "cpu": _cpu_model(),
+        "cores": psutil.cpu_count(logical=False) or psutil.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if on_cuda else None,
+        "commit": git_commit(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def peak_memory_mib() -> float | None:
+    """The most memory that this process has ever held, in MiB; None where the system does not tell."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset / 2**20)
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak / 2**20 if sys.platform == "darwin" else peak / 2**10)
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,108 @@
+"""Training steps: our engine beside a plain loop of the same network, and that loop with the peers' networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+
+from training.bench.entrants import OURS, PLAIN, Entrant, compete, entrants_asked_for
+from training.bench.fresh import fresh_denoiser
+from training.bench.machine import describe_machine, peak_memory_mib
+from training.bench.outcome import Gate, Outcome
+from training.bench.rounds import require_rounds
+from training.bench.trainers import COMPARED, LOSS_ERROR, Training
+from training.config import AugmentConfig, Config
+from training.errors import ConfigError
+from training.precision import Precision
+
+# How far the losses of the first steps may be from the plain loop's.
+LOSS_LIMITS: Mapping[Precision, float] = {"fp32": 1e-4, "bf16": 2e-2}
+
+SLICES = 64
+MAX_STEPS = 1000
+_ENDLESS = 10**9
+
+
+def bench_training(
+    config: Config,
+    device: torch.device,
+    *,
+    steps: int = 1,
+    rounds: int = 5,
+    only: Sequence[str] = (),
+    peak_tflops: float | None = None,
+    slices: int = SLICES,
+    tick: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Time training steps on phantoms, batches included, and compare the first losses with the plain loop's.
+
+    Augmentation, moving averages, self-conditioning and image dropout are left out, as the plain loop has none.
+
+    Parameters
+    ----------
+    config : what to train
+    device : where
+    steps : that are timed together: on a GPU many, so that the host's head start counts as in a training
+    rounds : how often each contender runs
+    only : of `training.bench.entrants.ENTRANTS`; none is all that can run here
+    peak_tflops : of the device in bfloat16, for the share of it
+    slices : to train on
+    tick : told the name of each contender when it has run
+
+    Raises
+    ------
+    ConfigError
+        On an unknown contender, one that cannot run here, or numbers that are not possible.
+    """
+    require_rounds(rounds)
+    if not 1 <= steps <= MAX_STEPS:
+        raise ConfigError(f"at least 1 step and at most {MAX_STEPS} can be timed together, got {steps}")
+    config = _without_extras(config)
+    asked, notes = entrants_asked_for(only, config)
+    machine = describe_machine(device)
+    training = Training(config, fresh_denoiser(config), steps, device, slices)
+    entrants = [*_entrants(training, asked)]
+    batch = config.fit.batch_size
+    title = f"{steps} training step{'s' * (steps != 1)} of {batch} slices"
+    groups = compete(title, entrants, training.images, rounds, device, peak_tflops, tick)
+    return Outcome(
+        title="Training",
+        settings={
+            "network": config.preset,
+            "batch": batch,
+            "steps timed together": steps,
+            "pixels": f"{config.image_size} x {config.image_size}",
+            "augmentation": "none",
+        },
+        machine=machine | {"peak_memory_mib": peak_memory_mib()},
+        groups=groups,
+        gates=tuple(
+            Gate(
+                f"{entrant.name}: {LOSS_ERROR} in {COMPARED} steps",
+                float(str(entrant.facts[LOSS_ERROR])),
+                LOSS_LIMITS[entrant.precision],
+            )
+            for entrant in entrants
+            if entrant.name.startswith(OURS)
+        ),
+        notes=notes,
+    )
+
+
+def _without_extras(config: Config) -> Config:
+    extras = {"augment": AugmentConfig(), "ema_decay": 0.0}
+    # "fast", as the plain loop leaves torch's switches alone; and no end, however many rounds there are.
+    fit = config.fit.model_copy(update=extras | {"determinism": "fast", "steps": _ENDLESS})
+    diffusion = config.diffusion.model_copy(update={"self_conditioning": False, "image_dropout": 0.0})
+    return config.model_copy(update={"fit": fit, "diffusion": diffusion})
+
+
+def _entrants(training: Training, asked: Mapping[str, Sequence[Precision]]) -> Iterator[Entrant]:
+    for owner, precisions in asked.items():
+        if owner == OURS:
+            yield from training.own_entrants(precisions)
+        elif owner == PLAIN:
+            yield training.plain_entrant()
+        else:
+            yield from (training.peer_entrant(owner, precision) for precision in precisions)
