@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import cast, get_args
 
@@ -9,7 +10,7 @@ import torch
 
 from training import rng
 from training.checkpoint import load_model, load_weights
-from training.config import Config, GridName, PrecisionName, SamplingConfig
+from training.config import Config, GridName, PrecisionName, PredictionName, SamplingConfig, WeightingName
 from training.device import pick_device
 from training.diffusion.denoiser import Denoiser
 from training.diffusion.objective import Objective
@@ -28,13 +29,14 @@ from training.diffusion.weighting import (
 from training.errors import ConfigError
 from training.model_card import ModelCard, find_weights
 from training.nets.unet import UNet
+from training.presets import checked
 from training.segmenters.device_errors import in_words
 from training.segmenters.diffusion import DiffusionSegmenter
 from training.segmenters.experts import AlwaysEmpty, ExpertsOracle
 from training.segmenters.interface import SegmentationSampler
 
-PREDICTIONS: dict[str, Prediction] = {"x": XPrediction(), "eps": EpsPrediction(), "v": VPrediction()}
-SAMPLERS: dict[str, Sampler] = {
+PREDICTIONS: dict[PredictionName, Prediction] = {"x": XPrediction(), "eps": EpsPrediction(), "v": VPrediction()}
+SAMPLERS: Mapping[str, Sampler] = {
     "ddim": Ddim(),
     "ddpm": Ddpm("small"),
     "ddpm-large": Ddpm("large"),
@@ -74,7 +76,7 @@ def build_denoiser(config: Config) -> Denoiser:
 def build_objective(config: Config) -> Objective:
     """The loss that the configuration names."""
     wish = config.diffusion
-    weightings: dict[str, Weighting] = {
+    weightings: dict[WeightingName, Weighting] = {
         "snr": SnrWeighting(),
         "truncated-snr": TruncatedSnrWeighting(),
         "snr+1": SnrPlusOneWeighting(),
@@ -86,23 +88,15 @@ def build_objective(config: Config) -> Objective:
 
 
 def build_sampler(name: str, eta: float = 0.0) -> Sampler:
-    """The sampler of that name.
+    """The sampler of that name; only "ddim" reads ``eta``, the share of fresh noise.
 
     Raises
     ------
     ConfigError
-        If there is none, with the names that there are; or if ``eta``, the share of fresh noise of "ddim", is given
-        to another one or is not within [0, 1].
+        If there is none, with the names that there are.
     """
-    if name not in SAMPLERS:
-        raise ConfigError(f"unknown sampler {name!r}; choose one of: {', '.join(SAMPLERS)}")
-    if not 0 <= eta <= 1:
-        raise ConfigError(f"eta must be between 0 (deterministic) and 1 (as ddpm), got {eta:g}")
-    if eta == 0:
-        return SAMPLERS[name]
-    if name != "ddim":
-        raise ConfigError(f"eta = {eta:g} means nothing to the sampler {name!r}; choose ddim, or leave it out")
-    return Ddim(eta)
+    _require_known("sampler", name, SAMPLERS)
+    return Ddim(eta) if name == "ddim" else SAMPLERS[name]
 
 
 def count_parameters(config: Config) -> int:
@@ -184,36 +178,29 @@ def load_segmenter(
         If the device is not there, gave up, or has too little memory.
     """
     where = pick_device(device)
-    if sampler is not None:
-        build_sampler(sampler, eta or 0.0)
-    for kind, wish, names in (
+    for kind, name, known in (
+        ("sampler", sampler, SAMPLERS),
         ("grid", grid, get_args(GridName)),
         ("precision", precision, get_args(PrecisionName)),
     ):
-        if wish is not None and wish not in names:
-            raise ConfigError(f"unknown {kind} {wish!r}; choose one of: {', '.join(names)}")
+        if name is not None:
+            _require_known(kind, name, known)
     if model in REFERENCES:
         return REFERENCES[str(model)]
     denoiser, card = (ModelCache() if cache is None else cache).load(model, where)
-    own = card.config.sampling
-    chosen, eta = _chosen(own, sampler, eta)
-    guidance = own.guidance if guidance is None else guidance
-    if guidance != 1 and card.config.diffusion.image_dropout == 0:
-        raise ConfigError(
-            f"guidance = {guidance:g} needs a model that was also trained without images, and {model} was not; "
-            f"leave guidance at 1, or train with diffusion.image_dropout=0.1"
+    wish = _sampling(card.config, sampler=sampler, steps=steps, grid=grid, eta=eta, guidance=guidance)
+    with in_words(where):
+        return DiffusionSegmenter(
+            denoiser,
+            build_sampler(wish.sampler, wish.eta),
+            wish.steps,
+            grid=wish.grid,
+            guidance=wish.guidance,
+            precision=cast(PrecisionName, precision),
+            name=str(model),
+            device=where,
+            provenance={"model_sha256": card.sha256, "sampler": wish.sampler, "eta": wish.eta},
         )
-    return DiffusionSegmenter(
-        denoiser,
-        build_sampler(chosen, eta),
-        own.steps if steps is None else steps,
-        grid=own.grid if grid is None else cast(GridName, grid),
-        guidance=guidance,
-        precision=cast(PrecisionName, precision),
-        name=str(model),
-        device=where,
-        provenance={"model_sha256": card.sha256, "sampler": chosen, "eta": eta},
-    )
 
 
 def _load_denoiser(path: Path, device: torch.device) -> tuple[Denoiser, ModelCard]:
@@ -223,12 +210,18 @@ def _load_denoiser(path: Path, device: torch.device) -> tuple[Denoiser, ModelCar
     return denoiser.to(device), card
 
 
-def _chosen(own: SamplingConfig, sampler: str | None, eta: float | None) -> tuple[str, float]:
-    """Which sampler and eta: the model's own where nothing is asked for."""
-    name = own.sampler if sampler is None else sampler
-    if eta is None:
-        eta = own.eta if name == own.sampler else 0.0
-    return name, eta
+def _sampling(config: Config, **asked: str | float | None) -> SamplingConfig:
+    """How a model draws: as it was made to, but for what is asked; checked as all settings are."""
+    own = config.sampling.model_dump()
+    if asked["sampler"] not in (None, own["sampler"]):
+        own["eta"] = 0.0
+    wish = own | {name: value for name, value in asked.items() if value is not None}
+    return checked(config.model_dump() | {"sampling": wish}).sampling
+
+
+def _require_known(kind: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise ConfigError(f"unknown {kind} {name!r}; choose one of: {', '.join(known)}")
 
 
 def _weight_seed(seed: int) -> int:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from training.atomic import replacing, write_bytes
 from training.errors import CheckpointError
-from training.model_card import ModelCard, checkpoints, file_sha256, read_card
+from training.model_card import CHECKPOINTS, ModelCard, checkpoints, file_sha256, read_card
 
 MODEL, EMA, OPTIMIZER, ENGINE = "model.", "ema.", "optimizer.", "engine."
 BEST = "best.safetensors"
@@ -88,7 +88,7 @@ def save_training_state(
     keep : how many checkpoints stay
     ema, engine : averages of the weights and what the loop counts, by name
     """
-    folder = run_dir / "checkpoints"
+    folder = run_dir / CHECKPOINTS
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {MODEL + name: tensor for name, tensor in model.state_dict().items()}
     tensors |= {EMA + name: tensor for name, tensor in (ema or {}).items()}
@@ -122,7 +122,10 @@ def load_training_state(
     CheckpointError
         If it cannot be read, or has no state of the optimizer or no averages that are asked for.
     """
-    tensors, card = load_weights(path)
+    try:
+        tensors, card = load_weights(path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{_way_out(path)}") from error
     _fill(model, _with_prefix(tensors, MODEL), path)
     for name, average in (ema or {}).items():
         average.copy_(_required(tensors, EMA + name, path))
@@ -155,12 +158,20 @@ def clear_unfinished(run_dir: Path) -> None:
 
     The caller holds the folder's lock, so that no one is writing there.
     """
-    folder = run_dir / "checkpoints"
+    folder = run_dir / CHECKPOINTS
     for path in [*folder.glob("step-*.safetensors"), *folder.glob(BEST)]:
         if not path.with_suffix(".json").exists():
             path.unlink()
     for path in [*run_dir.glob(".*.part"), *folder.glob(".*.part")]:
         path.unlink()
+
+
+def _way_out(damaged: Path) -> str:
+    """What to do about a run's checkpoint that cannot be read, if there is an earlier one."""
+    earlier = [path for path in checkpoints(damaged.parents[1]) if path < damaged]
+    if not earlier:
+        return ""
+    return f"; remove {damaged.name} and {damaged.stem}.json to go on from {earlier[-1].stem}"
 
 
 def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -14,7 +14,8 @@ SamplerName = Literal["ddim", "ddpm", "ddpm-large", "dpmpp2m", "heun"]
 GridName = Literal["trailing", "uniform", "log-snr"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 
-Positive = Annotated[int, Field(gt=0)]
+# Strict, since "3" and true are no numbers of anything.
+Positive = Annotated[int, Field(gt=0, strict=True)]
 
 
 class _Section(BaseModel):
@@ -70,12 +71,12 @@ class DiffusionConfig(_Section):
     schedule: ScheduleName = "cosine"
     input_scale: Annotated[float, Field(gt=0)] = 0.1
     sigmoid_steepness: Annotated[float, Field(gt=0, le=20)] = 3.0
-    log_snr_limit: Annotated[float, Field(gt=0, le=30)] = 20.0
+    log_snr_limit: Annotated[float, Field(ge=0.1, le=30)] = 20.0
     prediction: PredictionName = "x"
     weighting: WeightingName = "truncated-snr"
-    sigmoid_bias: float = -6.0
+    sigmoid_bias: Annotated[float, Field(ge=-30, le=30)] = -6.0
     weight_derivative: bool = False
-    weight_log_snr_limit: Annotated[float, Field(gt=0)] = 15.0
+    weight_log_snr_limit: Annotated[float, Field(gt=0, le=30)] = 15.0
     self_conditioning: bool = False
     image_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
@@ -164,8 +165,8 @@ class FitConfig(_Section):
 
     steps: Positive = 400_000
     batch_size: Positive = 8
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     warmup_steps: Annotated[int, Field(ge=0)] = 1000
     decay_steps: Annotated[int, Field(ge=0)] = 100_000
@@ -227,11 +228,28 @@ class Config(_Section):
     def cautions(self) -> tuple[str, ...]:
         """What is allowed, for the paper's ablations need it, but known to go wrong; each with its reason."""
         diffusion, found = self.diffusion, []
+        if (
+            diffusion.prediction == "x"
+            and diffusion.weighting in ("snr", "truncated-snr", "snr+1")
+            and diffusion.weight_log_snr_limit > 15
+        ):
+            found.append(
+                f"x-prediction with diffusion.weighting = {diffusion.weighting!r} weighs the clean end by up to SNR = "
+                f"{math.exp(min(diffusion.weight_log_snr_limit, diffusion.log_snr_limit)):.1e}, so that single steps "
+                f"rule the training; diffusion.weight_log_snr_limit = 15 tames it"
+            )
         if diffusion.prediction == "eps" and diffusion.weighting in ("truncated-snr", "snr+1", "uniform"):
             found.append(
                 f"eps-prediction with diffusion.weighting = {diffusion.weighting!r} weighs the noisy end by up to "
                 f"1/SNR = {math.exp(min(diffusion.weight_log_snr_limit, diffusion.log_snr_limit)):.1e}; "
                 f"'snr' is the plain error in eps"
+            )
+        at_noise = {"sigmoid": -diffusion.sigmoid_bias, "sigmoid-as-printed": diffusion.sigmoid_bias}
+        if diffusion.prediction == "eps" and at_noise.get(diffusion.weighting, 0) > math.log(1000):
+            found.append(
+                f"eps-prediction with diffusion.weighting = {diffusion.weighting!r} and diffusion.sigmoid_bias = "
+                f"{diffusion.sigmoid_bias:g} weighs the noisy end by up to "
+                f"{math.exp(at_noise[diffusion.weighting]):.1e}; a bias nearer to 0 tames it"
             )
         if diffusion.prediction == "eps" and diffusion.log_snr_limit > 10:
             found.append(

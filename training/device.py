@@ -12,6 +12,12 @@ def available_devices() -> list[str]:
     return [f"cuda:{i}" for i in range(torch.cuda.device_count())] + ["cpu"]
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; on the CPU torch has no class of its own for it."""
+    of_the_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or of_the_cpu
+
+
 def pick_device(wish: str = "auto") -> torch.device:
     """Turn a wish into a device.
 

@@ -12,6 +12,7 @@ from training.config import Config
 from training.errors import CheckpointError
 
 SHIPPED = Path(__file__).parent / "weights"
+CHECKPOINTS = "checkpoints"  # in a run's folder
 
 
 class ModelCard(BaseModel):
@@ -112,9 +113,8 @@ def find_weights(model: str | Path) -> Path:
 
 def checkpoints(run_dir: Path) -> list[Path]:
     """The complete checkpoints of a run, oldest first.  One is complete once its card, written last, is there."""
-    return sorted(
-        path for path in run_dir.glob("checkpoints/step-*.safetensors") if path.with_suffix(".json").is_file()
-    )
+    found = (run_dir / CHECKPOINTS).glob("step-*.safetensors")
+    return sorted(path for path in found if path.with_suffix(".json").is_file())
 
 
 def newest_checkpoint(run_dir: Path) -> Path | None:

@@ -14,14 +14,15 @@ Precision = Literal["fp32", "bf16"]
 
 
 def pick_precision(wish: PrecisionName, device: torch.device) -> Precision:
-    """Turn a wish into a precision: "auto" is "bf16" on a GPU and "fp32" on a CPU.
+    """Turn a wish into a precision: "auto" is "bf16" on a GPU that computes in it, and "fp32" elsewhere.
 
     A CPU may be twice as fast in bfloat16, or slower, and its masks then differ from another machine's in some pixels
     of a million (``docs/adr/008-how-the-cpu-is-used.md``); there it has to be asked for.
     """
-    if wish == "auto":
-        return "fp32" if device.type == "cpu" else "bf16"
-    return wish
+    if wish != "auto":
+        return wish
+    has_units = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if has_units else "fp32"
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

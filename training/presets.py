@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from training.errors import ConfigError
 def _preset_table() -> dict[str, Config]:
     paper_fit = FitConfig(validate_every=10_000, augment=AugmentConfig(dihedral=True, probability=0.3))
     paper = Config(preset="paper-128", fit=paper_fit)
-    small_fit = FitConfig(learning_rate=1e-3, warmup_steps=200, determinism="repeatable")
+    small_fit = partial(FitConfig, learning_rate=1e-3, warmup_steps=200, determinism="repeatable")
+    plain_v = DiffusionConfig(prediction="v", weighting="snr+1", log_snr_limit=15.0)
     demo_network = NetworkConfig(
         image_channels=1,
         base_channels=16,
@@ -31,16 +33,14 @@ def _preset_table() -> dict[str, Config]:
         Config(preset="paper-64", image_size=64, sampling=SamplingConfig(sampler="ddpm"), fit=paper_fit),
         Config(
             preset="recommended",
-            diffusion=DiffusionConfig(prediction="v", weighting="snr+1", log_snr_limit=15.0),
+            diffusion=plain_v,
             fit=paper_fit,
         ),
         Config(
             preset="demo",
             network=demo_network,
-            diffusion=DiffusionConfig(prediction="v", weighting="snr+1", log_snr_limit=15.0),
-            fit=small_fit.model_copy(
-                update={"steps": 12_000, "decay_steps": 4_000, "checkpoint_every": 500, "validate_every": 2000}
-            ),
+            diffusion=plain_v,
+            fit=small_fit(steps=12_000, decay_steps=4_000, checkpoint_every=500, validate_every=2000),
         ),
         Config(
             preset="tiny",
@@ -54,17 +54,15 @@ def _preset_table() -> dict[str, Config]:
                 groups=4,
                 patch=2,
             ),
-            diffusion=DiffusionConfig(prediction="v", weighting="snr+1", log_snr_limit=15.0),
+            diffusion=plain_v,
             sampling=SamplingConfig(steps=4),
-            fit=small_fit.model_copy(
-                update={
-                    "steps": 300,
-                    "learning_rate": 2e-3,
-                    "warmup_steps": 20,
-                    "decay_steps": 100,
-                    "checkpoint_every": 100,
-                    "log_every": 10,
-                }
+            fit=small_fit(
+                steps=300,
+                learning_rate=2e-3,
+                warmup_steps=20,
+                decay_steps=100,
+                checkpoint_every=100,
+                log_every=10,
             ),
         ),
     ]
@@ -101,7 +99,7 @@ def load_config(preset: str, overrides: Sequence[str] = ()) -> Config:
     _merge(merged, settings)
     for override in overrides:
         _merge(merged, _parse_override(override))
-    return _validated(merged)
+    return checked(merged)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -137,7 +135,14 @@ def _merge(into: dict[str, Any], settings: dict[str, Any]) -> None:
             into[key] = value
 
 
-def _validated(settings: dict[str, Any]) -> Config:
+def checked(settings: dict[str, Any]) -> Config:
+    """The configuration of these settings, sections as dictionaries.
+
+    Raises
+    ------
+    ConfigError
+        On an unknown setting, or a value that does not fit, naming it and what would work.
+    """
     try:
         return Config.model_validate(settings)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a polite request: finish the step, write the checkpoint, then go."""
+"""Ctrl-C, SIGTERM and a closed terminal as a polite request: finish the step, write the checkpoint, then go."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Within the block, SIGINT and SIGTERM only set the request."""
+    """Within the block SIGINT, SIGTERM and, unless it is ignored as by nohup, SIGHUP only set the request."""
     request = StopRequest()
-    before = {number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # Windows has none
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, request.receive) for number in numbers}
     try:
         yield request
     finally:

@@ -1,6 +1,7 @@
 """The command line as its users meet it: real processes, exit codes, one line for each mistake."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from training import load_segmenter, open_dataset
+from training.cli._printing import way_of_drawing
 
 QUICK = ["--set", "fit.steps=20", "--set", "fit.warmup_steps=2", "--set", "fit.decay_steps=5", "--device", "cpu"]
 
@@ -46,7 +48,9 @@ def test_help_is_quick():
     assert min(times) < 2
 
 
-@pytest.mark.parametrize("command", ["phantom", "prepare", "info", "models", "train", "sample", "evaluate", "export"])
+@pytest.mark.parametrize(
+    "command", ["phantom", "prepare", "info", "models", "train", "sample", "evaluate", "export", "bench"]
+)
 def test_every_command_explains_itself_without_importing_torch(command):
     code = (
         "import sys; from training.cli import app\n"
@@ -73,6 +77,11 @@ def test_info_describes_data(folder):
     assert facts["experts"] == 4
     assert facts["splits"]["train"]["seen_by"] == {str(k): k_found.count(k) for k in sorted(set(k_found))}
     assert "disagreement: 0." in ok("info", folder / "phantom.hdf5")
+
+
+def test_info_shows_the_preset_where_a_model_has_its_name():
+    facts = json.loads(ok("info", "demo", "--preset", "--json"))
+    assert (facts["kind"], facts["config"]["fit"]["steps"]) == ("preset", 12_000)
 
 
 def test_info_describes_a_run(folder):
@@ -103,6 +112,7 @@ def test_sample_writes_the_masks_that_python_draws(folder, tmp_path):
         np.testing.assert_array_equal(file["trajectory/x0_hat"][-1] > 0, drawn.masks)
         assert (file.attrs["seed"], file.attrs["sampler"], file.attrs["key"]) == (7, "ddpm", case.key)
     assert case.key in said
+    assert said.splitlines()[-1] == "ddpm, 5 steps (trailing), 5 network calls, fp32, cpu"
 
 
 def test_evaluate_scores_with_intervals(folder, tmp_path):
@@ -119,6 +129,38 @@ def test_evaluate_scores_with_intervals(folder, tmp_path):
         assert 0 <= ged["low"] <= ged["mean"] <= ged["high"]
     assert summary["split"] == "val"
     assert "n = 4, raw" in said
+    assert "mean [95 % interval over patients]\nddim, 2 steps (trailing), 2 network calls, fp32, cpu\n" in said
+
+
+def test_slices_of_another_size_and_a_single_patient_are_told(folder, tmp_path):
+    ok("phantom", tmp_path / "large.hdf5", "--cases", 17, "--size", 64)
+    scored = ["evaluate", folder / "run", tmp_path / "large.hdf5", "--cases", 1, "--samples", 2, "--device", "cpu"]
+    done = ambiseg(*scored, "--eta", 0.5)
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"note: {folder / 'run'} was trained on 32 x 32 pixels, the slices have 64 x 64; "
+        "--random-crop 32 shows it what it was trained on\n"
+    ) in done.stderr
+    assert "1 case of 1 patient; mean (no interval: one patient)\nddim with eta 0.5, 4 steps" in done.stdout
+    assert "note:" not in ambiseg(*scored, "--random-crop", 32).stderr
+    small = ambiseg("sample", "demo", folder / "phantom.hdf5", tmp_path / "out", "--steps", 1, "--samples", 1)
+    assert "note: demo was trained on 128 x 128 pixels, the slices have 32 x 32\n" in small.stderr
+    assert ", 1 step (trailing), 1 network call, " in small.stdout
+
+
+@pytest.mark.parametrize(
+    ("provenance", "line"),
+    [
+        ({"model": "experts"}, None),
+        (
+            {"sampler": "heun", "eta": 0.0, "steps": 6, "grid": "log-snr", "network_calls": 22, "guidance": 2.0,
+             "precision": "bf16", "device": "cuda:1"},
+            "heun, 6 steps (log-snr), guidance 2, 22 network calls, bf16, cuda:1",
+        ),
+    ],
+)  # fmt: skip
+def test_how_masks_were_drawn_is_one_line_without_what_is_neutral(provenance, line):
+    assert way_of_drawing(provenance) == line
 
 
 def test_the_references_are_models_too(folder):
@@ -151,6 +193,36 @@ def test_the_same_command_goes_on_where_it_stopped(folder):
     assert "already at step 20 of 20" in said
 
 
+def test_a_run_that_is_stopped_before_its_first_step_does_not_say_that_it_is_finished(folder, tmp_path):
+    """The request to stop is there from the beginning, as when SIGTERM comes while data is read."""
+    code = (
+        "from training import signals; signals.StopRequest.is_set = lambda self: True\n"
+        "from training.cli import main; main()"
+    )
+    arguments = ["train", str(folder / "phantom.hdf5"), str(tmp_path / "run"), "--preset", "tiny", *QUICK]
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, timeout=120
+    )
+    assert f"{tmp_path / 'run'}: stopped at step 0 of 20; the same command goes on from there" in done.stdout
+    assert done.returncode == 143
+
+
+def test_training_goes_on_when_nobody_reads_what_it_says(folder, tmp_path):
+    """As `ambiseg train ... | head -1`: the pipe is closed before the first line is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = ["train", folder / "phantom.hdf5", tmp_path / "run", "--preset", "tiny", *QUICK]
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-P", "-m", "training", *map(str, arguments)],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=120,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "run" / "checkpoints" / "step-00000020.json").exists()
+
+
 def test_a_model_shows_in_python_without_torch_until_it_is_loaded():
     code = (
         "import sys, training, training.metrics, training.postprocess, training.data.phantom, training.model_card\n"
@@ -180,8 +252,14 @@ def test_a_model_shows_in_python_without_torch_until_it_is_loaded():
         (["sample", "{run}", "{data}", "{tmp}/out", "--grid", "even"], "unknown grid 'even'; choose one of: trailing"),
         (["evaluate", "{run}", "{data}", "--precision", "fp16"], "unknown precision 'fp16'; choose one of: auto"),
         (["evaluate", "{run}", "{data}", "--guidance", "2"], "was also trained without images"),
-        (["sample", "{run}", "{data}", "{tmp}/out", "--eta", "2"], "must be between 0"),
-        (["sample", "{run}", "{data}", "{tmp}/out", "--steps", "0"], "at least 1 step and at most 100000, got 0"),
+        (
+            ["sample", "{run}", "{data}", "{tmp}/out", "--eta", "2"],
+            "sampling.eta: Input should be less than or equal to 1, got 2",
+        ),
+        (
+            ["sample", "{run}", "{data}", "{tmp}/out", "--steps", "0"],
+            "sampling.steps: Input should be greater than 0, got 0",
+        ),
         (["sample", "{run}", "{data}", "{tmp}/no/such/out"], "cannot write"),
         (["sample", "empty", "{data}", "{tmp}/out", "--trajectory"], "'empty' draws in one pass and has no trajectory"),
         (["evaluate", "{run}", "{data}", "--split", "vall"], "no split 'vall'"),

@@ -89,13 +89,18 @@ def test_a_toml_file_starts_from_the_preset_it_names(tmp_path):
         ("tiny", ["nonsense=5"], "unknown setting 'nonsense'; known here: preset, image_size"),
         ("tiny", ["fit.steps"], "write it as key=value"),
         ("tiny", ["fit.steps=many"], "fit.steps.*got 'many'"),
+        ("tiny", ["fit.steps=true"], "fit.steps.*valid integer, got True"),
+        ("tiny", ['fit.steps="3"'], "fit.steps.*valid integer, got '3'"),
+        ("tiny", ["fit.learning_rate=1e300"], "fit.learning_rate.*less than or equal to 1, got 1e.300"),
+        ("tiny", ["diffusion.log_snr_limit=1e-9"], "log_snr_limit.*greater than or equal to 0.1, got 1e-09"),
         ("tiny", ["fit.steps=-3"], "fit.steps.*greater than 0.*-3"),
         ("tiny", ["diffusion.prediction=y"], "diffusion.prediction.*'x', 'eps' or 'v'.*got 'y'"),
         ("tiny", ["fit.steps=10"], "20 \\+ 100 exceeds fit.steps = 10"),
         ("tiny", ["network.res_blocks=[1]"], "2 levels and network.res_blocks has 1"),
         ("tiny", ["network.heads=3"], "network.heads = 3 must divide the 16 channels"),
         ("tiny", ["network.groups=3"], "network.groups = 3 must divide network.base_channels = 8"),
-        ("tiny", ["diffusion.weight_log_snr_limit=inf"], "weight_log_snr_limit.*finite number"),
+        ("tiny", ["diffusion.weight_log_snr_limit=300"], "weight_log_snr_limit.*less than or equal to 30, got 300"),
+        ("tiny", ["diffusion.weight_log_snr_limit=nan"], "weight_log_snr_limit.*finite number"),
         ("tiny", ["network.multipliers=[]", "network.res_blocks=[]"], "network.multipliers.*at least 1 item"),
         ("tiny", ["preset=demo"], "choose a preset with --preset"),
         ("tiny", ["fit.augment.flip=true"], "unknown setting 'fit.augment.flip'; known here: dihedral, probability"),
@@ -149,6 +154,19 @@ def test_a_weighting_that_diverges_for_eps_is_allowed_with_its_reason(weighting)
     assert "3.3e+06" in weight
     assert repr(weighting) in weight
     assert "2.2e+04 at t = 1" in first_step
+
+
+@pytest.mark.parametrize(("weighting", "bias"), [("sigmoid", -30), ("sigmoid-as-printed", 30)])
+def test_a_sigmoid_weight_that_ends_as_large_as_the_uniform_one_is_cautioned_for_eps(weighting, bias):
+    settings = ["diffusion.prediction=eps", "diffusion.log_snr_limit=10", f"diffusion.weighting={weighting}"]
+    (caution,) = load_config("paper-128", [*settings, f"diffusion.sigmoid_bias={bias}"]).cautions
+    assert "1.1e+13" in caution
+    assert load_config("paper-128", [*settings, "diffusion.sigmoid_bias=-2"]).cautions == ()
+
+
+def test_an_x_space_weight_that_is_hardly_clamped_is_allowed_with_its_reason():
+    (caution,) = load_config("paper-128", ["diffusion.weight_log_snr_limit=18", "diffusion.weighting=snr"]).cautions
+    assert "SNR = 6.6e+07" in caution
 
 
 def test_plain_eps_prediction_with_a_low_limit_needs_no_caution():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.device import available_devices, pick_device
+from training.device import available_devices, is_out_of_memory, pick_device
 from training.errors import DeviceError
 
 
@@ -30,3 +30,13 @@ def test_cuda_means_the_first_gpu():
 def test_other_words_are_refused(wish):
     with pytest.raises(DeviceError, match="choose one of: auto"):
         pick_device(wish)
+
+
+def test_running_out_of_memory_is_known_by_what_it_says():
+    with pytest.raises(RuntimeError) as found:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(found.value)
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+    assert not is_out_of_memory(ValueError("can't allocate memory"))

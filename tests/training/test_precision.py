@@ -11,17 +11,19 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
 
 @pytest.mark.parametrize(
-    ("wish", "device", "precision"),
+    ("wish", "device", "has_units", "precision"),
     [
-        ("auto", CPU, "fp32"),
-        ("auto", CUDA, "bf16"),
-        ("fp32", CPU, "fp32"),
-        ("fp32", CUDA, "fp32"),
-        ("bf16", CPU, "bf16"),
-        ("bf16", CUDA, "bf16"),
+        ("auto", CPU, True, "fp32"),
+        ("auto", CUDA, True, "bf16"),
+        ("auto", CUDA, False, "fp32"),  # a GPU of before 2020 only emulates it
+        ("fp32", CPU, True, "fp32"),
+        ("fp32", CUDA, True, "fp32"),
+        ("bf16", CPU, True, "bf16"),
+        ("bf16", CUDA, True, "bf16"),
     ],
 )
-def test_a_wish_is_fulfilled_and_auto_depends_on_the_device(wish, device, precision):
+def test_a_wish_is_fulfilled_and_auto_depends_on_the_device(monkeypatch, wish, device, has_units, precision):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_units or including_emulation)
     assert pick_precision(wish, device) == precision
 
 

@@ -23,7 +23,7 @@ with signals.stop_on_signals() as stop:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_only_sets_the_request(number):
     before = signal.getsignal(number)
     with stop_on_signals() as stop:
@@ -33,6 +33,16 @@ def test_the_first_signal_only_sets_the_request(number):
         assert stop.is_set()
         assert stop.exit_code == 128 + number
     assert signal.getsignal(number) is before
+
+
+def test_a_terminal_that_closes_under_nohup_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_same_request_passed_on_by_several_counts_once_and_a_later_one_ends_the_process():

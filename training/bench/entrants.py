@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import median
 
@@ -11,10 +12,10 @@ from torch import nn
 
 from training.bench.outcome import Fact, Group, Row
 from training.bench.peers import NEEDS, absent
-from training.bench.roofline import PRECISIONS, allocated_mib, product_contenders, product_gflop
+from training.bench.roofline import PRECISIONS, held_mib, product_contenders, product_gflop
 from training.bench.rounds import Contender, chosen, interleave
 from training.config import Config
-from training.precision import Precision
+from training.precision import Precision, exactly
 
 OURS, PLAIN = "ours", "plain"
 
@@ -38,6 +39,7 @@ class Entrant:
     gflop : of one call
     call : does the work once
     facts : further columns, its accuracy first of all
+    memory_mib : of a GPU, see `training.bench.roofline.held_mib`
     """
 
     name: str
@@ -45,11 +47,45 @@ class Entrant:
     gflop: float
     call: Callable[[], object]
     facts: Mapping[str, Fact]
+    memory_mib: float | None
 
     @property
     def precision(self) -> Precision:
         """Of the network."""
         return ENTRANTS[self.name][1]
+
+
+# A network, what does the work once, and further columns.
+Built = tuple[nn.Module, Callable[[], object], Mapping[str, Fact]]
+
+
+def arithmetic(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+    """What all that an entrant computes runs in: no row of float32 has TF32, whatever the switches are.
+
+    Bfloat16 is nothing here: each entrant asks for it around its network alone.
+    """
+    return exactly(device, "fp32") if precision == "fp32" else nullcontext()
+
+
+def entered(name: str, device: torch.device, gflop: float, build: Callable[[], Built]) -> Entrant:
+    """One entrant, its memory measured while it is built; all of it in the `arithmetic` of its precision.
+
+    Parameters
+    ----------
+    name : of `ENTRANTS`
+    device : where
+    gflop : of one call
+    build : makes it, with a network and an optimizer of its own, and runs it until it is warm
+    """
+    _, precision = ENTRANTS[name]
+    with arithmetic(device, precision):
+        (network, work, facts), memory = held_mib(build, device)
+
+    def call() -> object:
+        with arithmetic(device, precision):
+            return work()
+
+    return Entrant(name, network, gflop, call, facts, memory)
 
 
 def entrants_asked_for(only: Sequence[str], config: Config) -> tuple[dict[str, list[Precision]], tuple[str, ...]]:
@@ -102,7 +138,6 @@ def compete(
     -------
     the entrants, and the products
     """
-    allocated = {entrant.name: allocated_mib(entrant.call, device) for entrant in entrants}
     products = product_contenders(device)
     contenders = [*products, *(Contender(entrant.name, entrant.call) for entrant in entrants)]
     seconds = interleave(contenders, rounds, device, tick)
@@ -122,8 +157,8 @@ def compete(
         }
         if peak_tflops is not None and entrant.precision == "bf16":
             columns["% of peak"] = 100 * rate / (1e3 * peak_tflops)
-        if allocated[entrant.name] is not None:
-            columns["GPU MiB"] = allocated[entrant.name]
+        if entrant.memory_mib is not None:
+            columns["GPU MiB"] = entrant.memory_mib
         return columns
 
     rows = tuple(Row(entrant.name, seconds[entrant.name], facts(entrant)) for entrant in entrants)

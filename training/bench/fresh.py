@@ -8,7 +8,6 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from training import rng
 from training.build import build_denoiser
 from training.config import Config
 from training.diffusion.denoiser import Denoiser
@@ -24,7 +23,7 @@ def fresh_denoiser(config: Config) -> Denoiser:
 def fresh_network(build: Callable[[], Network], seed: int = 0) -> Network:
     """A network in evaluation mode, its layers of zeros with weights like the others; a pure function of ``seed``."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng.generator(seed, rng.Purpose.INITIAL_WEIGHTS).integers(2**63)))
+        torch.manual_seed(seed)
         network = build()
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear) and not layer.weight.any():

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from pathlib import Path
 
 import psutil
 import torch
 
-from training.fit.manifest import git_commit
+from training.machine import cpu_name, git_commit
 
 
 def describe_machine(device: torch.device) -> dict[str, str | int | float | None]:
@@ -25,7 +24,7 @@ def describe_machine(device: torch.device) -> dict[str, str | int | float | None
     on_cuda = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
-        "cpu": _cpu_model(),
+        "cpu": cpu_name(),
         "cores": psutil.cpu_count(logical=False) or psutil.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
@@ -46,13 +45,3 @@ def peak_memory_mib() -> float | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak / 2**20 if sys.platform == "darwin" else peak / 2**10)
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from training.bench.rounds import Contender
-from training.precision import Precision
+from training.precision import Precision, exactly
+
+Made = TypeVar("Made")
 
 # Side of the square matrices: large enough to fill the machine, small enough to take a fraction of a second.
 CPU_SIDE, GPU_SIDE = 2048, 8192
@@ -43,15 +47,25 @@ def product_gflop(device: torch.device) -> float:
     return float(2 * _side(device) ** 3 / 1e9)
 
 
-def allocated_mib(call: Callable[[], object], device: torch.device) -> float | None:
-    """The most memory of a GPU that a call holds at once, in MiB, weights included; None on a CPU, without a call."""
+def held_mib(build: Callable[[], Made], device: torch.device) -> tuple[Made, float | None]:
+    """Build and warm up one entrant, and the most memory of a GPU that this takes at once.
+
+    The building counts, and not a call afterwards, since a captured step allocates nothing when it is replayed.
+
+    Returns
+    -------
+    What was built; and MiB above what others held before: weights, what the network computes on its way, in training
+    gradients and moments too.  None on a CPU.
+    """
     if device.type != "cuda":
-        return None
+        return build(), None
+    gc.collect()  # what others left behind is not to be freed meanwhile
     torch.cuda.synchronize(device)
+    before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
-    call()
+    built = build()
     torch.cuda.synchronize(device)
-    return float(torch.cuda.max_memory_allocated(device) / 2**20)
+    return built, float((torch.cuda.max_memory_allocated(device) - before) / 2**20)
 
 
 def _product(device: torch.device, dtype: torch.dtype) -> Callable[[], Tensor]:
@@ -59,7 +73,12 @@ def _product(device: torch.device, dtype: torch.dtype) -> Callable[[], Tensor]:
     # Not constant: a GPU's clock, and so its speed, depends on how many bits flip.
     a = torch.linspace(-1, 1, side**2, device=device).sin().view(side, side).to(dtype)
     b = a.mT.contiguous()
-    return lambda: a @ b
+
+    def multiply() -> Tensor:
+        with exactly(device, "fp32"):  # of float32 matrices
+            return a @ b
+
+    return multiply
 
 
 def _side(device: torch.device) -> int:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import cached_property, partial
 from itertools import count, islice
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from training.bench.entrants import OURS, PLAIN, Entrant
-from training.bench.outcome import Fact
+from training.bench.entrants import OURS, PLAIN, Built, Entrant, arithmetic, entered
 from training.bench.peers import Peer, build_peer
 from training.bench.plain import PlainStep, host_batches
 from training.bench.roofline import count_gflop
@@ -22,12 +23,12 @@ from training.config import Config
 from training.data.dataset import SliceArrays
 from training.data.phantom import phantom_case
 from training.diffusion.denoiser import IMAGE_MEAN, IMAGE_STD, Denoiser
-from training.fit.batches import Batch, Batches
+from training.fit.batches import Batches
 from training.fit.graph import WARM_UP
 from training.fit.numerics import numerics
 from training.fit.processes import Processes
 from training.fit.step import TrainingStep
-from training.precision import Precision, autocast, exactly
+from training.precision import Precision, autocast
 
 LOSS_ERROR = "relative error of the loss"
 # Steps whose losses are compared, before anything is timed.
@@ -55,52 +56,60 @@ class Training:
         self._denoiser, self._processes = denoiser.to(device), Processes(device=device)
         self._slices = _phantoms(slices, config.image_size)
         self._batches = Batches([self._slices], config, device)
-        with exactly(device, "fp32"):
+        with arithmetic(device, "fp32"):
             plain, losses = self._plain(), []
             for step in range(COMPARED):
                 batch = self._batches.at(step)
                 losses.append(plain(step, (batch.x0, batch.image, batch.t, batch.eps)))
         self._losses = losses
 
-    def own_entrants(self, precisions: Sequence[Precision]) -> Iterator[Entrant]:
+    def own_entrant(self, precision: Precision) -> Entrant:
         """Our engine's steps and batches."""
-        gflop = self._own_gflop()
-        # All steps first: while one is captured on a GPU, no other's batches may be made in the background.
-        for precision, (step, error) in [(precision, self._own_step(precision)) for precision in precisions]:
-            call = partial(self._train, step, self._ahead())
-            yield self._entrant(f"{OURS}-{precision}", step.denoiser, gflop, call, {LOSS_ERROR: error})
+
+        def build() -> Built:
+            step, error = self._own_step(precision)
+            starts = count(_SETTLED, self.steps)
+
+            def train() -> None:
+                self._train(step, precision, next(starts))
+
+            train()
+            return step.denoiser, train, {LOSS_ERROR: error}
+
+        return self._entrant(f"{OURS}-{precision}", self._own_gflop, build)
 
     def plain_entrant(self) -> Entrant:
         """The same network and loss in the plain loop, on batches made by the host."""
-        plain, gflop = self._plain(), self._own_gflop()
-        return self._entrant(f"{PLAIN}-fp32", plain.network, gflop, self._loop(plain), {LOSS_ERROR: 0.0})
+        return self._entrant(f"{PLAIN}-fp32", self._own_gflop, lambda: self._warm(self._plain(), 0.0))
 
     def peer_entrant(self, owner: str, precision: Precision) -> Entrant:
         """Another library's network in the plain loop, with its own scheduler's noise and target."""
         peer = build_peer(owner, self.config)
         peer.network.to(self.device).train()
-        loss = partial(_peer_loss, peer, self.config, precision)
-        gflop = self._gflop(lambda batch: loss(*batch).backward())
-        plain = PlainStep(peer.network, loss, self.config.fit)
-        return self._entrant(f"{owner}-{precision}", peer.network, gflop, self._loop(plain), {LOSS_ERROR: None})
+        gflop = self._gflop(lambda batch: _peer_loss(peer, self.config, precision, *batch).backward())
+        peer.network.zero_grad()
+
+        def build() -> Built:
+            own = replace(peer, network=copy.deepcopy(peer.network))
+            loss = partial(_peer_loss, own, self.config, precision)
+            return self._warm(PlainStep(own.network, loss, self.config.fit), None)
+
+        return self._entrant(f"{owner}-{precision}", gflop, build)
 
     @property
     def images(self) -> int:
         """That one call trains on."""
         return self.steps * self.config.fit.batch_size
 
-    def _entrant(
-        self, name: str, network: nn.Module, gflop: float, call: Callable[[], object], facts: dict[str, Fact]
-    ) -> Entrant:
-        call()
-        return Entrant(name, network, gflop * self.steps, call, facts)
+    def _entrant(self, name: str, gflop: float, build: Callable[[], Built]) -> Entrant:
+        return entered(name, self.device, gflop * self.steps, build)
 
     def _own_step(self, precision: Precision) -> tuple[TrainingStep, float]:
         """A step that is warm, and the largest relative error of its first losses."""
         fit = self.config.fit.model_copy(update={"precision": precision})
         step = TrainingStep(copy.deepcopy(self._denoiser), build_objective(self.config), fit, self._processes)
         losses = []
-        with numerics(fit):
+        with self._numerics(precision):
             for number in range(_SETTLED):
                 step.forget_loss()
                 step(number, self._batches.at(number))
@@ -108,28 +117,35 @@ class Training:
                     losses.append(float(step.counters["loss_sum"]))
         return step, max(abs(ours - plain) / abs(plain) for ours, plain in zip(losses, self._losses, strict=True))
 
-    def _train(self, step: TrainingStep, batches: Iterator[tuple[int, Batch]]) -> None:
-        with numerics(self.config.fit):
-            for number, batch in islice(batches, self.steps):
+    def _train(self, step: TrainingStep, precision: Precision, first: int) -> None:
+        """One call: whatever is made ahead is made within it, and none of it for the next."""
+        numbers = range(first, first + self.steps)
+        with self._numerics(precision), closing(self._batches.ahead(numbers)) as batches:
+            for number, batch in zip(numbers, batches, strict=True):
                 step(number, batch)
+
+    @contextmanager
+    def _numerics(self, precision: Precision) -> Iterator[None]:
+        """The engine's own switches, but for TF32, which the plain loop does not have."""
+        with numerics(self.config.fit), arithmetic(self.device, precision):
+            yield
 
     def _plain(self) -> PlainStep:
         network, objective = copy.deepcopy(self._denoiser), build_objective(self.config)
         return PlainStep(network, lambda *batch: objective(network, *batch).mean(), self.config.fit)
 
-    def _loop(self, plain: PlainStep) -> Callable[[], None]:
+    def _warm(self, plain: PlainStep, error: float | None) -> Built:
+        """The plain loop, run once."""
         batches = enumerate(host_batches(self._slices, self.config, self.device))
 
         def train() -> None:
             for number, batch in islice(batches, self.steps):
                 plain(number, batch)
 
-        return train
+        train()
+        return plain.network, train, {LOSS_ERROR: error}
 
-    def _ahead(self) -> Iterator[tuple[int, Batch]]:
-        """Our batches, as the training loop asks for them: a generator that begins when the first one is asked for."""
-        yield from zip(count(_SETTLED), self._batches.ahead(range(_SETTLED, self.config.fit.steps)), strict=False)
-
+    @cached_property
     def _own_gflop(self) -> float:
         network, objective = copy.deepcopy(self._denoiser), build_objective(self.config)
         return self._gflop(lambda batch: objective(network, *batch).mean().backward())

@@ -19,6 +19,9 @@ from training.precision import Precision
 # How far the losses of the first steps may be from the plain loop's.
 LOSS_LIMITS: Mapping[Precision, float] = {"fp32": 1e-4, "bf16": 2e-2}
 
+# Timed together where nobody says how many, by the kind of device: a GPU's host works in advance.
+STEPS_TOGETHER: Mapping[str, int] = {"cpu": 1, "cuda": 50}
+
 SLICES = 64
 MAX_STEPS = 1000
 _ENDLESS = 10**9
@@ -28,7 +31,7 @@ def bench_training(
     config: Config,
     device: torch.device,
     *,
-    steps: int = 1,
+    steps: int | None = None,
     rounds: int = 5,
     only: Sequence[str] = (),
     peak_tflops: float | None = None,
@@ -43,7 +46,7 @@ def bench_training(
     ----------
     config : what to train
     device : where
-    steps : that are timed together: on a GPU many, so that the host's head start counts as in a training
+    steps : that are timed together; None takes `STEPS_TOGETHER`
     rounds : how often each contender runs
     only : of `training.bench.entrants.ENTRANTS`; none is all that can run here
     peak_tflops : of the device in bfloat16, for the share of it
@@ -56,6 +59,7 @@ def bench_training(
         On an unknown contender, one that cannot run here, or numbers that are not possible.
     """
     require_rounds(rounds)
+    steps = STEPS_TOGETHER[device.type] if steps is None else steps
     if not 1 <= steps <= MAX_STEPS:
         raise ConfigError(f"at least 1 step and at most {MAX_STEPS} can be timed together, got {steps}")
     config = _without_extras(config)
@@ -101,7 +105,7 @@ def _without_extras(config: Config) -> Config:
 def _entrants(training: Training, asked: Mapping[str, Sequence[Precision]]) -> Iterator[Entrant]:
     for owner, precisions in asked.items():
         if owner == OURS:
-            yield from training.own_entrants(precisions)
+            yield from map(training.own_entrant, precisions)
         elif owner == PLAIN:
             yield training.plain_entrant()
         else:

@@ -10,8 +10,9 @@ import typer
 from training.config import GridName, SamplerName
 from training.errors import ConfigError
 
+_RUN_FOLDER = "a run folder (its newest checkpoint; the best one is RUN/checkpoints/best.safetensors)"
 Model = Annotated[
-    str, typer.Argument(help="A shipped name (see `ambiseg models`), a run folder or a .safetensors file.")
+    str, typer.Argument(help=f"A shipped name (see `ambiseg models`), {_RUN_FOLDER} or a .safetensors file.")
 ]
 Data = Annotated[Path, typer.Argument(help="Annotated slices: an HDF5 file in PHiSeg's layout.")]
 Split = Annotated[str, typer.Option(help="train, val or test.")]
@@ -41,7 +42,7 @@ Segmenter = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A shipped name (see `ambiseg models`), a run folder, a .safetensors file, or one of experts and empty.",
+        help=f"A shipped name (see `ambiseg models`), {_RUN_FOLDER}, a .safetensors file, or one of experts and empty.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -59,8 +59,11 @@ def print_conversion(made: Mapping[str, Any], file: Mapping[str, Any]) -> None:
 
 
 def _slices(facts: Mapping[str, Any]) -> str:
-    slices, patients = facts["slices"], facts["patients"]
-    return f"{slices:,} slice{'s' * (slices != 1)} of {patients:,} patient{'s' * (patients != 1)}"
+    return f"{_counted(facts['slices'], 'slice')} of {_counted(facts['patients'], 'patient')}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _shares(counts: Iterable[tuple[object, float]], total: float) -> str:
@@ -68,15 +71,32 @@ def _shares(counts: Iterable[tuple[object, float]], total: float) -> str:
 
 
 def print_scores(summary: Mapping[str, Any]) -> None:
-    say(
-        f"{summary['segmenter']}: {summary['cases']} cases of {summary['patients']} patients; "
-        "mean [95 % interval over patients]"
-    )
+    cases, patients = (_counted(summary[what], what.removesuffix("s")) for what in ("cases", "patients"))
+    columns = "mean (no interval: one patient)" if summary["patients"] == 1 else "mean [95 % interval over patients]"
+    say(f"{summary['segmenter']}: {cases} of {patients}; {columns}")
+    if way := way_of_drawing(summary["sampling"]):
+        say(way)
     for n, variants in summary["scores"].items():
         for variant, scores in variants.items():
             say(f"n = {n}, {variant}")
             for name, score in scores.items():
                 say(f"  {name:18} {_interval(score)}")
+
+
+def way_of_drawing(provenance: Mapping[str, Any]) -> str | None:
+    """How masks were drawn, in one line; None for a reference, which takes no steps."""
+    if "sampler" not in provenance:
+        return None
+    eta, guidance = provenance.get("eta", 0), provenance.get("guidance", 1)
+    parts = [
+        provenance["sampler"] + (f" with eta {eta:g}" if eta else ""),
+        f"{_counted(provenance['steps'], 'step')} ({provenance['grid']})",
+        *([f"guidance {guidance:g}"] if guidance != 1 else []),
+        _counted(provenance["network_calls"], "network call"),
+        provenance["precision"],
+        provenance["device"],
+    ]
+    return ", ".join(parts)
 
 
 def _interval(score: Mapping[str, float | None]) -> str:

@@ -79,7 +79,9 @@ def training(
     preset: Preset = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")] = None,
     device: Device = "auto",
-    steps: Annotated[int, typer.Option(help="Steps timed together; on a GPU take 50 or more.")] = 1,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps timed together; 1 on a CPU and 50 on a GPU if left out.")
+    ] = None,
     rounds: Rounds = 5,
     only: Only = None,
     peak_tflops: Peak = None,
@@ -126,7 +128,9 @@ def io(
     data: Annotated[
         list[Path] | None, typer.Argument(help="Data files, whose train splits are taken; phantoms if left out.")
     ] = None,
-    phantoms: Annotated[int, typer.Option(min=1, help="How many synthetic slices, where no file is given.")] = 2000,
+    phantoms: Annotated[
+        int | None, typer.Option(min=1, help="How many synthetic slices, where no file is given; 2000 if left out.")
+    ] = None,
     pictures: Annotated[Path | None, typer.Option(help="A folder of pictures to convert as well.")] = None,
     reads: Annotated[int, typer.Option(min=1, help="Single slices read in one call.")] = 4000,
     rounds: Rounds = 5,
@@ -135,8 +139,12 @@ def io(
     """Read slices: ours and gzip-compressed float64, slice by slice.  Exits with 1 if what is read differs."""
     from training.bench.loading import bench_io
 
+    if data and phantoms is not None:
+        raise ConfigError("--phantoms means nothing beside data files; leave one of them out")
     with _bar() as tick:
-        outcome = bench_io(data or (), phantoms=phantoms, pictures=pictures, reads=reads, rounds=rounds, tick=tick)
+        outcome = bench_io(
+            data or (), phantoms=phantoms or 2000, pictures=pictures, reads=reads, rounds=rounds, tick=tick
+        )
     _tell(outcome, as_json)
 
 

@@ -117,10 +117,20 @@ def prepare(
 
 @app.command()
 def info(
-    what: Annotated[str, typer.Argument(metavar="FILE_OR_MODEL", help="A data file, a model or a preset.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE_OR_MODEL",
+            help="A data file, a model, a preset, or a .toml file of settings. Where a model and a preset share a "
+            "name, as demo, it is the model.",
+        ),
+    ],
+    preset: Annotated[
+        bool, typer.Option("--preset", help="Take it for a preset or a .toml file: every setting, with its value.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Describe a data set, a model or a preset."""
     from training.report.facts import describe
 
-    print_facts(describe(what), as_json)
+    print_facts(describe(what, preset), as_json)

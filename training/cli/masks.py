@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,8 +26,11 @@ from training.cli._arguments import (
     require_crop,
 )
 from training.cli._files import require_output, write_json
-from training.cli._printing import print_scores, say
+from training.cli._printing import print_scores, say, way_of_drawing
 from training.errors import ConfigError
+
+if TYPE_CHECKING:
+    from training.records import AnnotatedSlice
 
 
 @app.command()
@@ -68,6 +71,7 @@ def sample(
     segmenter = load_segmenter(
         model, device, sampler=sampler, steps=steps, grid=grid, eta=eta, guidance=guidance, precision=precision
     ).given(case)
+    _note_another_size(model, case)
     seen = None
     if trajectory:
         if not isinstance(segmenter, StepwiseSampler):
@@ -82,6 +86,8 @@ def sample(
         f"{out}: {samples} masks for {case.key}, {empty} of them empty; "
         f"{case.n_found} of {case.n_experts} experts drew one"
     )
+    if way := way_of_drawing(segmenter.provenance):
+        say(way)
 
 
 @app.command()
@@ -126,6 +132,7 @@ def evaluate(
         dataset.verify()  # single slices are read unchecked, and scores of damaged ones would look like any
         if random_crop is not None:
             slices = Cropped(slices, random_crop, crop_seed)
+        _note_another_size(model, slices[0])
         total = min(len(slices), cases or sys.maxsize)
         chosen = islice(slices, total)
         rows = tqdm(
@@ -146,6 +153,23 @@ def evaluate(
     print_scores(summary)
     if out is not None:
         write_json(out, summary)
+
+
+def _note_another_size(model: str, case: AnnotatedSlice) -> None:
+    """Tell where a model sees slices of another size than it was trained on."""
+    from training.build import REFERENCES
+    from training.model_card import find_weights, read_card
+
+    if model in REFERENCES:
+        return
+    side = read_card(find_weights(model).with_suffix(".json")).image_size
+    height, width = case.image.shape
+    if (height, width) == (side, side):
+        return
+    remedy = f"; --random-crop {side} shows it what it was trained on" if min(height, width) >= side else ""
+    typer.echo(
+        f"note: {model} was trained on {side} x {side} pixels, the slices have {height} x {width}{remedy}", err=True
+    )
 
 
 def _counts(text: str) -> list[int]:

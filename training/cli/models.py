@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +53,7 @@ def train(
 
     from training.fit.processes import OtherProcessError, is_first_process
     from training.fit.run import train_run
+    from training.model_card import newest_checkpoint, read_card
     from training.presets import load_config
 
     config = load_config(preset, set_ or [])
@@ -75,15 +78,29 @@ def train(
                 bar.update(progress.step - bar.n)
                 bar.set_postfix_str(progress.numbers())
                 if bar.disable and speaks:
-                    say(progress.line())
+                    speaks = _say_if_read(progress.line())
         except OtherProcessError:  # which says why
             raise typer.Exit(2) from None
-    stopped_by_another = progress is not None and progress.step < progress.steps
+    newest = newest_checkpoint(run_dir)  # what the same command would go on from
+    at, of = read_card(newest.with_suffix(".json")).step if newest else 0, config.fit.steps
     if speaks:
-        at, of = (progress.step, progress.steps) if progress else (config.fit.steps, config.fit.steps)
-        say(f"{run_dir}: {'at' if progress else 'already at'} step {at} of {of}")
-    if stop.is_set() or stopped_by_another:
+        if at == of:
+            say(f"{run_dir}: {'already ' if progress is None else ''}at step {at} of {of}")
+        else:
+            say(f"{run_dir}: stopped at step {at} of {of}; the same command goes on from there")
+    if at < of:  # by a signal to this process, or to another one of the run
         raise typer.Exit(stop.exit_code or 128 + signal.SIGTERM)
+
+
+def _say_if_read(line: str) -> bool:
+    """Say it; False if nobody listens any more, which is no reason to stop training."""
+    try:
+        say(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's own flush fails too
+        return False
+    return True
 
 
 @app.command()

@@ -67,8 +67,8 @@ class Denoiser(nn.Module):
         """The predicted clean mask, clipped to [-1, 1]: (B, 1, H, W) float32.  Arguments as in `output`.
 
         With ``guidance`` w the estimate is moved from the one without the image to the one with it, and beyond for w
-        above 1: x0 = x0(no image) + w (x0(image) - x0(no image)) (Ho & Salimans 2022, whose formula in eps is this one,
-        as x0 is affine in eps).  Both take a network call.
+        above 1: x0 = x0(no image) + w (x0(image) - x0(no image)).  In eps it is the same formula, as x0 is affine in
+        eps; the w of Ho & Salimans 2022 is ours minus 1.  Both take a network call.
         """
         alpha, sigma = signal_and_noise(self.schedule, t)
 

@@ -7,8 +7,9 @@ for the device: what the host decides goes there as small vectors, and pixels ne
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -109,7 +110,33 @@ class Batches:
         """This process's part of training step ``step``, counted from 0."""
         return self._made(range(step, step + 1))[0]
 
-    def ahead(self, steps: range) -> Iterator[Batch]:
+    def in_turn(
+        self, steps: range, is_settled: Callable[[], bool], pause_every: int = 0
+    ) -> Generator[tuple[int, Batch]]:
+        """Steps and their batches, made `ahead` except where that could meet the capture of a CUDA graph.
+
+        Parameters
+        ----------
+        steps : which, in turn
+        is_settled : whether the caller's steps capture nothing any more; asked before each step until it is so
+        pause_every : nothing is made while the caller is busy with what comes after every so many steps; 0 is never
+        """
+        step = steps.start
+        while step < steps.stop:
+            if not is_settled():
+                yield step, self.at(step)
+                step += 1
+                continue
+            pause = (step // pause_every + 1) * pause_every if pause_every else steps.stop
+            last = min(pause, steps.stop) - 1
+            with closing(self.ahead(range(step, last + 1))) as ahead:
+                for one in range(step, last):
+                    yield one, next(ahead)
+                batch = next(ahead)
+            yield last, batch
+            step = last + 1
+
+    def ahead(self, steps: range) -> Generator[Batch]:
         """The batches of these steps in turn; for a GPU they are made in a background thread.
 
         The thread works on the stream that is current at the first ``next``, so that what it makes is in order with

@@ -44,11 +44,20 @@ def locked(run_dir: Path) -> Iterator[None]:
             f"cannot train in {run_dir}: {error.strerror}; choose a folder that can be written"
         ) from error
     try:
-        write_bytes(run_dir / HOLDER, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        _sign(run_dir)
         yield
     finally:
         remove(run_dir / HOLDER)
         lock.release()
+
+
+def _sign(run_dir: Path) -> None:
+    try:
+        write_bytes(run_dir / HOLDER, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write in {run_dir}: {error.strerror}; make room, or choose another folder"
+        ) from error
 
 
 def _holder(run_dir: Path) -> str:

@@ -59,11 +59,6 @@ class RunLog:
             kept = [entry for entry in self._entries() if entry["step"] <= step]
             write_bytes(self._path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
 
-    def last(self, name: str) -> float | None:
-        """The newest finite value of that name; None where there is none."""
-        found = [entry[name] for entry in self._entries() if entry.get(name) is not None] if self._path.exists() else []
-        return found[-1] if found else None
-
     def close(self) -> None:
         """Let go of TensorBoard's file; the next line opens another."""
         if self._writer is not None:
@@ -76,7 +71,7 @@ class RunLog:
         for line in self._path.read_bytes().split(b"\n"):
             try:
                 entry = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict) and isinstance(entry.get("step"), int | float):
                 entries.append(entry)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,9 @@ from training.atomic import write_bytes
 from training.config import Config
 from training.fit.numerics import training_precision
 from training.fit.processes import Processes
+from training.machine import cpu_name, git_commit, versions
 
 MANIFEST = "manifest.json"
-PACKAGES = ("napari-ambiseg", "torch", "numpy", "h5py", "safetensors")
 
 
 def begin_session(
@@ -62,7 +60,7 @@ def begin_session(
             "from_step": from_step,
             "arguments": sys.argv[1:],
             "device": str(device),
-            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
+            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
             "processes": processes.count,
             "threads": torch.get_num_threads(),
             "precision": training_precision(config.fit, device),
@@ -77,11 +75,6 @@ def begin_session(
     write_bytes(path, json.dumps(facts, indent=2).encode())
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages whose numbers are in the weights."""
-    return {package: version(package) for package in PACKAGES} | {"python": platform.python_version()}
-
-
 def torch_build() -> dict[str, str | None]:
     """What torch was built with, which can change the last bits."""
     cudnn = torch.backends.cudnn.version() if torch.cuda.is_available() else None
@@ -93,37 +86,11 @@ def torch_build() -> dict[str, str | None]:
     }
 
 
-def git_commit() -> str | None:
-    """The commit of this program, with "+" if files differ from it; None if it does not lie in a checkout."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(root), *arguments],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None  # without git the version has to do
-
-
-def _cpu_name() -> str:
-    return platform.processor() or platform.machine()
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not isinstance(found.get("sessions", []), list):
         return {}
     return {"sessions": [], **found}

@@ -45,12 +45,19 @@ class Processes:
     count : how many there are
     device : where this one trains
     timeout : seconds for which one waits for another
+    launcher : process id of what started several of them; None for a single one
     """
 
     rank: int = 0
     count: int = 1
     device: torch.device = CPU
     timeout: float = 600.0
+    launcher: int | None = None
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether the launcher died without a word, so that nobody would end or restart this process any more."""
+        return self.launcher is not None and os.getppid() != self.launcher
 
     @property
     def is_first(self) -> bool:
@@ -64,10 +71,6 @@ class Processes:
     def sum(self, values: Sequence[float]) -> list[float]:
         """The sums over all processes, place by place."""
         return list(values) if self.count == 1 else self._reduced(values, dist.ReduceOp.SUM)
-
-    def barrier(self) -> None:
-        """Wait for the others."""
-        self.any(False)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -164,7 +167,7 @@ def joined_processes(device: str = "auto", timeout: float = 600.0) -> Iterator[P
         where = _own_device(device, local_rank)
     except AmbisegError as error:
         failure = error  # told once the others are there to hear it
-    processes = Processes(rank, count, where, timeout)
+    processes = Processes(rank, count, where, timeout, os.getppid() if os.name == "posix" else None)
     with processes.losses_told(), _current(where):
         dist.init_process_group(
             "gloo" if where.type == "cpu" else "cpu:gloo,cuda:nccl",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -45,8 +48,44 @@ class Progress:
 
     def line(self) -> str:
         """One line for a log."""
-        minutes, seconds = divmod(round(self.seconds_left), 60)
         return (
             f"step {self.step}/{self.steps}  {self.numbers()}  "
-            f"{self.steps_per_second:.2f} steps/s  {minutes} min {seconds:02d} s left"
+            f"{self.steps_per_second:.2f} steps/s  {in_words(self.seconds_left)} left"
         )
+
+
+def in_words(seconds: float) -> str:
+    """A duration in its two largest units: "3 d 05 h", "5 h 07 min", "12 min 30 s"."""
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    days, h = divmod(hours, 24)
+    if days:
+        return f"{days} d {h:02d} h"
+    return f"{h} h {m:02d} min" if hours else f"{m} min {s:02d} s"
+
+
+class Pace:
+    """Counts steps by the clock, from when it is made."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self._began, self._steps = time.perf_counter(), 0
+
+    def count(self) -> None:
+        """One more step is done."""
+        self._steps += 1
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the time of a block out."""
+        began = time.perf_counter()
+        yield
+        self._began += time.perf_counter() - began
+
+    @property
+    def steps_per_second(self) -> float:
+        """Since `begin`."""
+        return self._steps / max(time.perf_counter() - self._began, 1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,14 +14,16 @@ import torch
 from training.config import Config
 from training.data.dataset import Dataset, SliceArrays
 from training.data.opening import open_dataset
+from training.device import is_out_of_memory
 from training.errors import CheckpointError, ConfigError, DataFormatError, DeviceError
 from training.fit.batches import Batches
 from training.fit.lock import locked
 from training.fit.loop import Surroundings, fit_model
-from training.fit.manifest import begin_session, versions
+from training.fit.manifest import begin_session
 from training.fit.processes import Processes, joined_processes
 from training.fit.progress import Progress
 from training.fit.validation import Validation
+from training.machine import versions
 from training.model_card import newest_checkpoint, read_card
 
 TRAIN_SPLIT, VALIDATION_SPLIT = "train", "val"
@@ -74,11 +77,15 @@ def train_run(
         If another process says what failed.
     """
     with joined_processes(device, timeout) as processes, _device_errors_told(processes.device), ExitStack() as held:
+
+        def asked_to_stop() -> bool:
+            return should_stop() or processes.is_orphaned
+
         with processes.together():
             if must_resume and newest_checkpoint(run_dir) is None:
                 raise CheckpointError(f"nothing to resume in {run_dir}; leave out --resume to start there")
-            sources, validation = _read(data, config, processes, should_stop)
-        if processes.any(should_stop()):
+            sources, validation = _read(data, config, processes, asked_to_stop)
+        if processes.any(asked_to_stop()):
             return
         with processes.together():
             arrays = [source.arrays for source in sources]
@@ -93,7 +100,7 @@ def train_run(
                     tell(note)
                 with _writing(run_dir):
                     _begin(run_dir, config, sources, processes, notes)
-        surroundings = Surroundings(described, versions(), should_stop, _SliceNames(sources), tensorboard)
+        surroundings = Surroundings(described, versions(), asked_to_stop, _SliceNames(sources), tensorboard)
         with _writing(run_dir):
             yield from fit_model(config, batches, run_dir, processes, validation, surroundings)
 
@@ -106,7 +113,13 @@ class _Source:
     sha256: str
     division: dict[str, object]
     arrays: SliceArrays
-    can_validate: bool
+    validation_pixels: tuple[int, ...] | None
+
+    @property
+    def patients(self) -> dict[str, list[str]]:
+        """Who is in which split."""
+        patients: dict[str, list[str]] = self.division["patients"]  # type: ignore[assignment]  # JSON to be
+        return patients
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,23 +150,39 @@ def _read(
         with open_dataset(path) as dataset:
             if TRAIN_SPLIT not in dataset.splits:
                 raise DataFormatError(f"{path}: no split 'train' to train on; it has {', '.join(dataset.splits)}")
-            arrays, can_validate = dataset.splits[TRAIN_SPLIT].arrays(), VALIDATION_SPLIT in dataset.splits
-            sources.append(_Source(Path(path), dataset.sha256(), _division(dataset), arrays, can_validate))
-            if can_validate and validation is None and config.fit.validate_every:
-                cases = dataset.splits[VALIDATION_SPLIT]
+            arrays, cases = dataset.splits[TRAIN_SPLIT].arrays(), dataset.splits.get(VALIDATION_SPLIT)
+            pixels = cases[0].image.shape if cases else None
+            digest = dataset.sha256()
+            if twin := next((source for source in sources if source.sha256 == digest), None):
+                raise DataFormatError(f"{path} is the same file as {twin.path}; give each only once")
+            sources.append(_Source(Path(path), digest, _division(dataset), arrays, pixels))
+            if cases and validation is None and config.fit.validate_every:
                 validation = Validation(cases, config, processes.device, processes.rank, processes.count)
     return sources, validation
 
 
 def _about_validation(sources: Sequence[_Source], config: Config) -> list[str]:
-    having = [source for source in sources if source.can_validate]
     if not config.fit.validate_every:
         return []
+    having = [source for source in sources if source.validation_pixels is not None]
     if not having:
         return ["no file has a val split, so the network is not validated and no best checkpoint is kept"]
+    first, size, notes = having[0], config.image_size, []
     if len(having) > 1:
-        return [f"the network is validated on the val split of {having[0].path.name} alone"]
-    return []
+        notes.append(f"the network is validated on the val split of {first.path.name} alone")
+    if first.validation_pixels != (size, size):
+        notes.append(
+            f"the network is validated on a random square of {size} x {size} pixels of each case, as it is trained; "
+            f"`ambiseg evaluate --random-crop {size}` is what compares with it"
+        )
+    trained_on = {patient for source in sources for patient in source.patients[TRAIN_SPLIT]}
+    if both := sorted(trained_on.intersection(first.patients[VALIDATION_SPLIT])):
+        named = ", ".join(both[:3]) + (", ..." if len(both) > 3 else "")
+        notes.append(
+            f"{len(both)} patients ({named}) of the val split of {first.path.name} are, by these names, also trained "
+            f"on, so that validation flatters; prepare the files with one rule of splitting"
+        )
+    return notes
 
 
 def _begin(
@@ -176,8 +205,10 @@ def _writing(run_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "make room" if full else f"see to {error.filename or run_dir}"
         raise ConfigError(
-            f"cannot write in {run_dir}: {error.strerror or error}; make room and run again, "
+            f"cannot write in {run_dir}: {error.strerror or error}; {remedy} and run again, "
             f"it goes on from the last checkpoint"
         ) from error
 
@@ -187,15 +218,17 @@ def _device_errors_told(device: torch.device) -> Iterator[None]:
     """After such an error nothing more may be asked of the device: what is saved is saved, and the process must end."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"{device} has too little memory: {_first_line(error)}; set a smaller fit.batch_size, or share it among "
-            f"more processes, each with a device of its own"
-        ) from error
     except torch.AcceleratorError as error:
         raise DeviceError(
             f"{device} gave up: {_first_line(error)}; start the same command again, it goes on from the last "
             f"checkpoint; if it gives up again, restart the machine or choose --device cpu"
+        ) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceError(
+            f"{device} has too little memory: {_first_line(error)}; set a smaller fit.batch_size or network, or share "
+            f"the batch among more processes, each with a device of its own"
         ) from error
 
 

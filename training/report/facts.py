@@ -15,26 +15,29 @@ from training.data.dataset import Dataset, SliceDataset
 from training.data.reading import open_isolated
 from training.errors import ConfigError
 from training.metrics.overlap import count_pairs
-from training.model_card import SHIPPED, find_weights, read_card, shipped_models
-from training.presets import PRESETS
+from training.model_card import CHECKPOINTS, SHIPPED, find_weights, read_card, shipped_models
+from training.presets import PRESETS, load_config
 
 Facts = Mapping[str, object]
 
 
-def describe(what: str) -> Facts:
+def describe(what: str, as_preset: bool = False) -> Facts:
     """Facts about whatever ``what`` names: JSON values, in reading order.
 
     Parameters
     ----------
-    what : a shipped model, a preset, a run folder, a ``.safetensors`` file, or a data file
+    what : a data file, a shipped model, a run folder, a ``.safetensors`` file, a preset, or a ``.toml`` file
+    as_preset : take it for a preset or a ``.toml`` file, where a shipped model has the same name
 
     Raises
     ------
     ConfigError
-        If it is none of these.
+        If it is none of these, or the settings in a ``.toml`` file do not fit.
     """
     path = Path(what)
-    if what in shipped_models() or path.suffix == ".safetensors" or (path / "checkpoints").is_dir():
+    if as_preset or path.suffix == ".toml":
+        return describe_preset(load_config(what))
+    if what in shipped_models() or path.suffix == ".safetensors" or (path / CHECKPOINTS).is_dir():
         return describe_model(what)
     if what in PRESETS:
         return describe_preset(PRESETS[what])

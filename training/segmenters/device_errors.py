@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from training.device import is_out_of_memory
 from training.errors import DeviceError
 from training.segmenters.interface import DeviceLostError
 
@@ -24,10 +25,12 @@ def in_words(device: torch.device) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"{device} has too little memory for so many samples at once; draw fewer, or choose the device cpu"
-        ) from error
     except torch.AcceleratorError as error:
         reason = str(error).splitlines()[0]
         raise DeviceLostError(f"{device} gave up ({reason}); choose the device cpu, or try once more") from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceError(
+            f"{device} has too little memory for so many samples at once; draw fewer, or end what else runs there"
+        ) from error

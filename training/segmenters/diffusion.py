@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.config import GridName, PrecisionName
+from training.device import is_out_of_memory
 from training.diffusion.denoiser import Denoiser
 from training.diffusion.grids import grid_times
 from training.diffusion.samplers import Sampler
@@ -42,7 +43,7 @@ class DiffusionSegmenter:
     n_steps : reverse steps
     grid : how the times of the steps are spread
     guidance : of classifier-free guidance; 1 is none
-    precision : of the network; "auto" is "bf16" on a GPU and "fp32" on a CPU
+    precision : of the network, see `training.precision.pick_precision`
     name : what the user calls the model
     device : where it runs
     provenance : what else to record with each sample set
@@ -80,7 +81,9 @@ class DiffusionSegmenter:
         self._times = grid_times(grid, n_steps, denoiser.schedule)
         self._precision = pick_precision(precision, self._device)
         size = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
-        self._network = MicroBatches(self._denoiser, self._times, guidance, self._precision, self._device, size)
+        self._network = MicroBatches(
+            self._denoiser, self._times, guidance, self._precision, self._device, size, self._forget_graphs
+        )
         calls = sampler.calls(n_steps) * (1 if guidance == 1 else 2)
         self._graphs: WalkGraphs | None = None
         if self._device.type == "cuda" and calls <= MOST_CALLS:
@@ -197,9 +200,15 @@ class DiffusionSegmenter:
             images = padded[[which for which, _ in names]]
             x0 = self._final(images, noise) if self._graphs is None else self._graphs(images, noise)
             masks: BoolArray = (x0[:, 0, :h, :w] > 0).cpu().numpy()
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             return None
         return masks
+
+    def _forget_graphs(self) -> bool:
+        """Give the memory of all captured walks back; True if there was one."""
+        return self._graphs is not None and self._graphs.clear()
 
     def _final(self, images: Tensor, noise: Callable[[int], Tensor]) -> Tensor:
         """The end of the walk that nobody watches: x0_hat (B, 1, H, W)."""

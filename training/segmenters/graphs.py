@@ -47,18 +47,14 @@ class WalkGraphs:
         Raises
         ------
         torch.OutOfMemoryError
-            If the memory does not suffice; the graphs were given up then.
+            If the memory does not suffice; `clear` may help.
         """
         shape = images.shape
         if shape not in self._met:
             self._met.add(shape)
             return self._walk(images, noise)
         with torch.cuda.device(self._device):
-            try:
-                captured = self._captured.pop(shape, None) or self._capture(images, noise)
-            except torch.OutOfMemoryError:
-                self._captured.clear()
-                raise
+            captured = self._captured.pop(shape, None) or self._capture(images, noise)
             self._captured[shape] = captured
             if len(self._captured) > _MOST_GRAPHS:
                 self._captured.popitem(last=False)
@@ -67,6 +63,12 @@ class WalkGraphs:
                 captured.noise[step].copy_(noise(step))
             captured.graph.replay()
             return captured.drawn.clone()
+
+    def clear(self) -> bool:
+        """Give all graphs and their memory up; True if there was one."""
+        had = bool(self._captured)
+        self._captured.clear()
+        return had
 
     def _capture(self, images: Tensor, noise: Callable[[int], Tensor]) -> _Captured:
         held_images = images.clone(memory_format=torch.contiguous_format)
@@ -77,6 +79,12 @@ class WalkGraphs:
             self._walk(held_images, held_noise.__getitem__)
         present.wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=aside):
-            drawn = self._walk(held_images, held_noise.__getitem__)
+        try:
+            with torch.cuda.graph(graph, stream=aside):
+                drawn = self._walk(held_images, held_noise.__getitem__)
+        except torch.AcceleratorError as error:
+            # Ending a capture in which memory ran out is an error of its own, and hides the first.
+            if isinstance(error.__context__, torch.OutOfMemoryError):
+                raise error.__context__ from None
+            raise
         return _Captured(graph, held_images, held_noise, drawn)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from training.device import is_out_of_memory
 from training.diffusion.denoiser import Denoiser
 from training.errors import DeviceError
 from training.nets.unet import UNet
@@ -22,6 +25,7 @@ class MicroBatches:
     precision : of the network
     device : where everything is
     size : samples that go through the network together, to begin with
+    make_room : gives memory back that is only kept to be faster; True if there was any
 
     Attributes
     ----------
@@ -36,11 +40,13 @@ class MicroBatches:
         precision: Precision,
         device: torch.device,
         size: int,
+        make_room: Callable[[], bool] = lambda: False,
     ) -> None:
         self.size = size
+        self._make_room = make_room
         self._denoiser, self._guidance = denoiser, guidance
         self._precision, self._device = precision, device
-        with torch.inference_mode():
+        with torch.inference_mode(), exactly(device, "fp32"):
             backbone = denoiser.backbone
             assert isinstance(backbone, UNet)  # noqa: S101 -- the one backbone so far
             called = times[:-1].to(device)
@@ -78,18 +84,21 @@ class MicroBatches:
         return predicted[0] if len(predicted) == 1 else torch.cat(predicted)
 
     def shrink(self) -> None:
-        """Halve the size for good.  To be called where no exception holds the tensors that filled the memory.
+        """Make room, and where there is none to make halve the size for good.
+
+        To be called where no exception holds the tensors that filled the memory.
 
         Raises
         ------
         DeviceError
             If the size is 1 already.
         """
-        if self.size == 1:
-            raise DeviceError(
-                f"{self._device} has too little memory for one sample; draw on the cpu, or end what else runs there"
-            )
-        self.size = -(-self.size // 2)
+        if not self._make_room():
+            if self.size == 1:
+                raise DeviceError(
+                    f"{self._device} has too little memory for one sample; draw on the cpu, or end what else runs there"
+                )
+            self.size = -(-self.size // 2)
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -100,7 +109,9 @@ class MicroBatches:
             with torch.inference_mode(), exactly(self._device, self._precision):
                 predicted: Tensor = self._denoiser(x_t, time, images, before, projections, self._guidance)
                 return predicted
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             if self._device.type == "cuda" and torch.cuda.is_current_stream_capturing():
                 raise  # nothing can be given back within a capture
             return None

@@ -29,7 +29,7 @@ def test_every_contender_that_can_run_has_a_row(small):
     assert [row.name for row in products.rows] == ["product-fp32", "product-bf16"]
     assert told == [row.name for row in (*products.rows, *contenders.rows)] * 2
     assert all(len(row.seconds) == 2 and min(row.seconds) > 0 for row in contenders.rows)
-    assert {note.split(":")[0] for note in outcome.notes} == set(NEEDS) - HERE
+    assert {note.split(":")[0] for note in outcome.notes if "random weights" not in note} == set(NEEDS) - HERE
     json.dumps(outcome.facts(), allow_nan=False)
 
 

@@ -305,6 +305,61 @@ def test_batches_made_ahead_are_those_of_each_step():
     assert list(batches.ahead(range(4, 4))) == []
 
 
+@pytest.mark.parametrize("pause_every", [0, 1, 4, 100])
+def test_batches_in_turn_are_those_of_each_step_wherever_they_pause(pause_every):
+    batches = batches_of([source(4), source(2, first=4)], image_size=8, batch_size=3, seed=0)
+    found = [(step, digest(batch)) for step, batch in batches.in_turn(range(3, 14), lambda: True, pause_every)]
+    assert found == [(step, digest(batches.at(step))) for step in range(3, 14)]
+    assert list(batches.in_turn(range(4, 4), lambda: True, pause_every)) == []
+
+
+def test_nothing_is_made_ahead_while_a_graph_may_be_captured(monkeypatch):
+    """Neither in the first steps, before each of which it is asked, nor while the caller is at a pause."""
+    batches = batches_of([source(4)], image_size=8, batch_size=2, seed=0)
+    open_ranges = []
+
+    def ahead(steps):
+        open_ranges.append(steps)
+        try:
+            yield from map(batches.at, steps)
+        finally:
+            open_ranges.remove(steps)
+
+    monkeypatch.setattr(batches, "ahead", ahead)
+    settled, under_way = [], []
+    in_turn = batches.in_turn(range(2, 14), lambda: len(settled) >= 3, pause_every=4)
+    for step, _ in in_turn:
+        settled.append(step)
+        under_way.append((step, list(open_ranges)))
+    assert under_way == [
+        *((step, []) for step in (2, 3, 4)),
+        *((step, [range(5, 8)]) for step in (5, 6)),
+        (7, []),
+        *((step, [range(8, 12)]) for step in (8, 9, 10)),
+        (11, []),
+        (12, [range(12, 14)]),
+        (13, []),
+    ]
+
+
+def test_what_is_made_ahead_ends_with_the_turns(monkeypatch):
+    batches = batches_of([source(4)], image_size=8, batch_size=2, seed=0)
+    ended = []
+
+    def ahead(steps):
+        try:
+            yield from map(batches.at, steps)
+        finally:
+            ended.append(steps)
+
+    monkeypatch.setattr(batches, "ahead", ahead)
+    in_turn = batches.in_turn(range(10), lambda: True)
+    next(in_turn)
+    assert ended == []
+    in_turn.close()
+    assert ended == [range(10)]
+
+
 def test_batches_of_several_steps_made_together_are_those_of_each_step():
     sources, drawn = every_kind()
     batches = batches_of(sources, 8, 7, rank=1, processes=2, **drawn)

@@ -52,7 +52,6 @@ def test_a_line_torn_by_a_crash_is_dropped(tmp_path, torn):
     log = logged(tmp_path)
     whole = (tmp_path / LOG).read_bytes()
     (tmp_path / LOG).write_bytes(whole + torn)
-    assert log.last("loss") == 1 / 25
     log.forget_after(30)
     assert (tmp_path / LOG).read_bytes() == whole
 
@@ -67,19 +66,6 @@ def test_a_torn_line_does_not_take_the_next_one_with_it_once_it_is_forgotten(tmp
     assert [entry["step"] for entry in lines(tmp_path)] == [5, 10, 15]
 
 
-def test_the_last_value_is_the_newest_of_that_name(tmp_path):
-    log = RunLog(tmp_path)
-    assert log.last("validation_ged_u") is None
-    log.write({"step": 5, "loss": 1.0})
-    assert log.last("validation_ged_u") is None
-    log.write({"step": 10, "loss": 1.0, "validation_ged_u": 0.75})
-    log.write({"step": 15, "loss": 1.0, "validation_ged_u": -0.0625})  # U may fall below 0
-    log.write({"step": 20, "loss": 1.0})
-    assert log.last("validation_ged_u") == -0.0625
-    log.forget_after(14)
-    assert log.last("validation_ged_u") == 0.75
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_not_finite_leaves_the_line_json(tmp_path, value):
     log = RunLog(tmp_path)
@@ -87,7 +73,6 @@ def test_a_number_that_is_not_finite_leaves_the_line_json(tmp_path, value):
     log.write({"step": 10, "loss": value})
     assert lines(tmp_path)[-1] == {"step": 10, "loss": None}
     assert "null" in (tmp_path / LOG).read_text()
-    assert log.last("loss") == 2.0
 
 
 # ---- TensorBoard

@@ -13,7 +13,6 @@ from training.checkpoint import load_weights
 from training.errors import ConfigError, DeviceError
 from training.fit import loop
 from training.fit.batches import Batches
-from training.fit.progress import Progress
 from training.fit.run import train_run
 from training.fit.step import TrainingStep
 from training.fit.validation import Validation
@@ -54,12 +53,6 @@ def test_training_lowers_the_loss(phantom, tmp_path):
     progress = run(load_config("tiny", ["fit.steps=120", "fit.log_every=20"]), phantom, tmp_path)
     assert [p.step for p in progress] == [20, 40, 60, 80, 100, 120]
     assert progress[-1].loss < 0.5 * progress[0].loss
-
-
-def test_progress_tells_the_time_left_in_a_line():
-    progress = Progress(150, 400, 0.25, 1.0, 1e-3, steps_per_second=2.0, skipped=1, validation_ged=0.3456)
-    assert progress.seconds_left == 125
-    assert progress.line() == "step 150/400  loss 0.2500  GED 0.346  1 skipped  2.00 steps/s  2 min 05 s left"
 
 
 @pytest.mark.parametrize("changes", [(), EVERYTHING], ids=["plain", "with everything"])
@@ -125,6 +118,27 @@ def test_asked_to_stop_while_it_validates_it_does_so_at_once_and_validates_again
     assert [entry["step"] for entry in log(tmp_path / "stopped")] == [5, 10]
     run(config, phantom, tmp_path / "stopped")
     require_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_validation_that_is_stopped_twice_is_still_made(phantom, tmp_path, monkeypatch):
+    """The second stop comes while a resumed run makes up for it: nothing may be trained before it is done."""
+    config = quick("fit.validate_every=10", "fit.validation_cases=3", "fit.validation_samples=2")
+    run(config, phantom, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(Validation, "score", lambda *_: None)
+        assert run(config, phantom, tmp_path / "stopped")[-1].step == 10
+        assert run(config, phantom, tmp_path / "stopped") == []
+    run(config, phantom, tmp_path / "stopped")
+    require_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_without_the_files_of_the_best_model_the_next_one_is_the_best(phantom, tmp_path, monkeypatch):
+    scores = iter([1.0, 3.0, 2.0])
+    monkeypatch.setattr(Validation, "score", lambda *_: (next(scores), 1))
+    killed_run(12, quick("fit.validate_every=10"), phantom, tmp_path)
+    (tmp_path / "checkpoints" / "best.json").unlink()
+    run(quick("fit.validate_every=10"), phantom, tmp_path)
+    assert load_weights(tmp_path / "checkpoints" / "best.safetensors")[1].step == 30
 
 
 def test_a_finished_run_has_nothing_left_to_do(phantom, tmp_path):

@@ -84,7 +84,7 @@ def test_a_resumed_run_appends_its_session_and_keeps_what_was_true_at_first(phan
     assert after["config"]["fit"]["keep_checkpoints"] == 2
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"config": {}, "device": "cpu"}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"sessions": 5}', '{"config": {}, "device": "cpu"}'])
 def test_an_old_or_broken_manifest_does_not_keep_a_run_from_going_on(phantom, tmp_path, text):
     killed_run(12, quick(), phantom, tmp_path)
     (tmp_path / "manifest.json").write_text(text)
@@ -168,6 +168,72 @@ def test_what_the_user_should_know_is_told_once_before_training(phantom, tmp_pat
     assert manifest(tmp_path / "run")["sessions"][0]["cautions"] == told
 
 
+def phantoms(path, seeds, size=32):
+    """A file whose splits are phantoms of these seeds: the same seed means the same patients."""
+    splits = {name: [phantom_case(i, seed, size).slice for i in range(8)] for name, seed in seeds.items()}
+    write_dataset(path, splits, {}, image_type="uint8")
+    return path
+
+
+def told(config, data, folder):
+    notes = []
+    next(train_run(config, data, folder, "cpu", tell=notes.append))
+    return notes
+
+
+def test_patients_on_both_sides_of_two_files_are_told(tmp_path):
+    one = phantoms(tmp_path / "one.hdf5", {"train": 1, "val": 2})
+    two = phantoms(tmp_path / "two.hdf5", {"train": 2})
+    (note,) = told(quick("fit.validate_every=30"), [one, two], tmp_path / "run")
+    with open_dataset(one) as data:
+        patients = set(data.splits["val"].patients)
+    assert note.startswith(f"{len(patients)} patients (")
+    assert "of the val split of one.hdf5 are, by these names, also trained on" in note
+    assert manifest(tmp_path / "run")["sessions"][0]["cautions"] == [note]
+    assert told(quick("fit.validate_every=30"), [one], tmp_path / "alone") == []
+
+
+def test_that_validation_looks_at_squares_of_larger_slices_is_told(tmp_path):
+    data = phantoms(tmp_path / "data.hdf5", {"train": 1, "val": 2}, size=48)
+    (note,) = told(quick("fit.validate_every=30"), [data], tmp_path / "run")
+    assert "a random square of 32 x 32 pixels" in note
+    assert "evaluate --random-crop 32" in note
+
+
+def test_the_same_file_twice_is_refused(phantom, tmp_path):
+    copy = tmp_path / "copy.hdf5"
+    copy.write_bytes(phantom.read_bytes())
+    with pytest.raises(DataFormatError, match=r"copy.hdf5 is the same file as .*phantom.hdf5; give each only once"):
+        list(train_run(quick(), [phantom, copy], tmp_path / "run", "cpu"))
+
+
+def test_a_damaged_newest_checkpoint_is_told_with_the_way_to_an_earlier_one(phantom, tmp_path):
+    run(quick(), phantom, tmp_path)
+    newest = newest_checkpoint(tmp_path)
+    newest.write_bytes(newest.read_bytes()[:1000])
+    says = r"remove step-00000030.safetensors and step-00000030.json to go on from step-00000020$"
+    with pytest.raises(CheckpointError, match=says):
+        run(quick(), phantom, tmp_path)
+    newest.unlink()
+    newest.with_suffix(".json").unlink()
+    assert run(quick(), phantom, tmp_path)[-1].step == 30
+
+
+def test_a_full_disk_at_the_start_is_told(phantom, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("training.fit.lock.write_bytes", full)
+    with pytest.raises(ConfigError, match=r"cannot write in .*No space left on device; make room"):
+        run(quick(), phantom, tmp_path)
+
+
+def test_the_cpu_running_out_of_memory_is_told_with_what_helps(phantom, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "build_denoiser", lambda _: torch.empty(2**60, dtype=torch.uint8))
+    with pytest.raises(DeviceError, match=r"cpu has too little memory: .* smaller fit.batch_size or network"):
+        run(quick(), phantom, tmp_path)
+
+
 def test_a_full_disk_is_told_and_leaves_the_last_checkpoint_whole(phantom, tmp_path, monkeypatch):
     original = loop.save_training_state
 
@@ -238,7 +304,7 @@ def test_a_signal_ends_the_command_with_a_checkpoint_and_its_code(phantom, tmp_p
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     step = read_card(newest_checkpoint(tmp_path).with_suffix(".json")).step
-    assert f"{tmp_path}: at step {step} of 100000" in said
+    assert f"{tmp_path}: stopped at step {step} of 100000" in said
 
 
 @pytest.mark.slow

@@ -5,7 +5,9 @@ import pytest
 
 from training import open_dataset
 from training.data.hdf5 import write_dataset
+from training.errors import ConfigError
 from training.metrics import generalized_energy_distance
+from training.presets import load_config
 from training.records import AnnotatedSlice
 from training.report.facts import describe, describe_split
 
@@ -64,6 +66,27 @@ def test_spacing_is_told_with_its_absence(tmp_path):
 def test_what_a_conversion_noted_is_shown_unpacked_and_other_text_as_it_is(tmp_path):
     attributes = describe(str(toy(tmp_path / "a.hdf5", [[{0}, ()]])))["attributes"]
     assert attributes == {"options": {"size": 4}, "note": "[half", "experts": 2}
+
+
+def test_a_toml_file_is_described_as_the_settings_that_it_means(tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text('preset = "tiny"\n[fit]\nsteps = 777\n')
+    facts = describe(str(mine))
+    assert (facts["kind"], facts["preset"], facts["parameters"]) == ("preset", "tiny", 39_340)
+    assert facts["config"] == load_config("tiny", ["fit.steps=777"]).model_dump(mode="json")
+    mine.write_text("[fit]\nstepz = 777\n")
+    with pytest.raises(ConfigError, match=r"unknown setting 'fit\.stepz'"):
+        describe(str(mine))
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*missing\.toml"):
+        describe(str(tmp_path / "missing.toml"))
+
+
+def test_a_name_of_both_a_model_and_a_preset_is_the_model_unless_the_preset_is_asked_for():
+    assert describe("demo")["kind"] == "model"
+    preset = describe("demo", as_preset=True)
+    assert (preset["kind"], preset["config"]) == ("preset", load_config("demo").model_dump(mode="json"))
+    with pytest.raises(ConfigError, match="unknown preset 'nonsense'"):
+        describe("nonsense", as_preset=True)
 
 
 def test_the_validation_slices_of_lidc_have_their_known_numbers(shared_data):

@@ -125,7 +125,17 @@ def test_too_little_memory_for_one_sample_is_an_error_with_a_remedy(segmenter, i
 
 
 @pytest.mark.parametrize("how", ["draw", "walk"])
-@pytest.mark.parametrize("error", [RuntimeError("shapes do not fit"), MemoryError(), ValueError("a bug")])
+def test_what_the_cpu_says_when_memory_runs_out_is_understood_too(segmenter, image, monkeypatch, how):
+    """torch has no class of its own for it there."""
+    with pytest.raises(RuntimeError) as found:
+        torch.empty(2**60, dtype=torch.uint8)
+    disturb(segmenter, monkeypatch, found.value, lambda call, _: call == 2)
+    draw(segmenter, image, how)
+    assert segmenter.batch == 4
+
+
+@pytest.mark.parametrize("how", ["draw", "walk"])
+@pytest.mark.parametrize("error", [RuntimeError("shapes do not fit"), ValueError("a bug")])
 def test_other_errors_come_through(segmenter, image, monkeypatch, how, error):
     calls = disturb(segmenter, monkeypatch, error, lambda call, _: call == 2)
     with pytest.raises(type(error)) as caught:

@@ -77,8 +77,8 @@ def open_form(path: Path, layout: str = AUTO, options: Options | None = None) ->
     name = recognise(path) if layout == AUTO else layout
     if name is None:
         raise DataFormatError(
-            f"{path}: looks like none of the layouts {known}; name the right one with --layout, "
-            "and see docs/data.md for what each of them is"
+            f"{path}: looks like none of the layouts {known}; docs/data.md says "
+            "what each of them is, and `ambiseg prepare --layout NAME` insists on one"
         )
     form, options = _find(name), options or Options()
     for choice, default in (("window", Options.window), ("shift_masks", Options.shift_masks)):

@@ -119,7 +119,7 @@ def test_what_is_not_there_is_said_so(tmp_path):
 
 
 def test_what_is_unknown_is_told_with_what_is_known(tmp_path):
-    with pytest.raises(DataFormatError, match=r"none of the layouts hdf5, .*folder; name the right one with --layout"):
+    with pytest.raises(DataFormatError, match=r"none of the layouts hdf5, .*folder; .* `ambiseg prepare --layout"):
         open_form(tmp_path)
 
 

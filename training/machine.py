@@ -1,0 +1,49 @@
+"""What results and times come from: this program's commit, its packages and the CPU.  Nothing here imports torch."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+PACKAGES = ("napari-ambiseg", "torch", "numpy", "h5py", "safetensors")
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages whose numbers are in the weights."""
+    return {package: version(package) for package in PACKAGES} | {"python": platform.python_version()}
+
+
+def git_commit() -> str | None:
+    """The commit of this program, with "+" if files differ from it; None if it does not lie in a checkout."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(root), *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None  # without git the version has to do
+
+
+def cpu_name() -> str:
+    """The CPU's model where the system tells it, otherwise its kind, such as "arm64"."""
+    if _CPUINFO.is_file():
+        for line in _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine()
