@@ -55,7 +55,12 @@ def test_training_lowers_the_loss(phantom, tmp_path):
     assert progress[-1].loss < 0.5 * progress[0].loss
 
 
-@pytest.mark.parametrize("changes", [(), EVERYTHING], ids=["plain", "with everything"])
+# "fast" frees a GPU's libraries to choose; a CPU computes the same bits all the same.
+@pytest.mark.parametrize(
+    "changes",
+    [(), EVERYTHING, ["fit.determinism=fast"], ["fit.determinism=fast", "fit.precision=bf16"]],
+    ids=["plain", "with everything", "fast", "fast in bfloat16"],
+)
 def test_a_run_killed_three_times_equals_the_uninterrupted_one_bit_for_bit(phantom, tmp_path, changes):
     """Killed without warning: what was trained and logged after the last checkpoint is lost and done again."""
     config = quick("fit.steps=60", "fit.checkpoint_every=6", "fit.log_every=5", *changes)
