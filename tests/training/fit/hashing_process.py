@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from runs import note_visits
+from tiny_runs import note_visits
+
 from training.__main__ import main
 from training.fit.batches import Batches
 

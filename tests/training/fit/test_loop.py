@@ -19,7 +19,7 @@ from training.fit.validation import Validation
 from training.model_card import checkpoints, find_weights, newest_checkpoint
 from training.presets import load_config
 
-from .runs import killed_run, quick, require_equal_runs, run, weights
+from .tiny_runs import killed_run, quick, require_equal_runs, run, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -14,7 +14,7 @@ from training.fit.processes import Processes, is_first_process, joined_processes
 from training.fit.run import train_run
 from training.model_card import newest_checkpoint
 
-from .runs import (
+from .tiny_runs import (
     LAUNCHER,
     NOTING,
     arguments,

@@ -21,7 +21,7 @@ from training.fit.lock import HOLDER, locked
 from training.fit.run import train_run
 from training.model_card import checkpoints, newest_checkpoint, read_card
 
-from .runs import arguments, bits, killed_run, quick, require_equal_runs, run, start, weights
+from .tiny_runs import arguments, bits, killed_run, quick, require_equal_runs, run, start, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

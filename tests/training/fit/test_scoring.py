@@ -14,7 +14,7 @@ from training.fit.scoring import Scores
 from training.fit.step import TrainingStep
 from training.model_card import ModelCard
 
-from .runs import quick
+from .tiny_runs import quick
 
 CONFIG = quick("fit.validate_every=4", "fit.ema_decay=0.9")
 

@@ -12,7 +12,7 @@ from training.fit.batches import Batch
 from training.fit.processes import Processes
 from training.fit.step import MAX_SKIPPED_IN_ROW, TrainingStep, average_share, learning_rate
 
-from .runs import bits, quick
+from .tiny_runs import bits, quick
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
