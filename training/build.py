@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import cast, get_args
@@ -188,7 +189,8 @@ def load_segmenter(
     if model in REFERENCES:
         return REFERENCES[str(model)]
     denoiser, card = (ModelCache() if cache is None else cache).load(model, where)
-    wish = _sampling(card.config, sampler=sampler, steps=steps, grid=grid, eta=eta, guidance=guidance)
+    whole = None if steps is None else operator.index(steps)  # of NumPy's integers too
+    wish = _sampling(card.config, sampler=sampler, steps=whole, grid=grid, eta=eta, guidance=guidance)
     with in_words(where):
         return DiffusionSegmenter(
             denoiser,

@@ -153,6 +153,23 @@ def load_model(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> N
     _fill(model, model_tensors(tensors), path)
 
 
+def run_card(run_dir: Path) -> ModelCard | None:
+    """The card of a run's newest checkpoint; None if it has none.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read, with the way to an earlier checkpoint.
+    """
+    found = checkpoints(run_dir)
+    if not found:
+        return None
+    try:
+        return read_card(found[-1].with_suffix(".json"))
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{_way_out(found[-1])}") from error
+
+
 def clear_unfinished(run_dir: Path) -> None:
     """Remove what processes have left that were killed while they wrote or dropped a checkpoint.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 ScheduleName = Literal["cosine", "linear", "sigmoid"]
 PredictionName = Literal["x", "eps", "v"]
@@ -15,7 +15,7 @@ GridName = Literal["trailing", "uniform", "log-snr"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 
 # Strict, since "3" and true are no numbers of anything.
-Positive = Annotated[int, Field(gt=0, strict=True)]
+Positive = Annotated[int, Field(strict=True, gt=0)]
 
 
 class _Section(BaseModel):
@@ -26,7 +26,7 @@ class NetworkConfig(_Section):
     """The backbone; see `training.nets.unet.UNet` for the meaning of each."""
 
     image_channels: Positive = 3
-    base_channels: Annotated[int, Field(gt=0, multiple_of=2)] = 32
+    base_channels: Annotated[int, Field(strict=True, gt=0, multiple_of=2)] = 32
     multipliers: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 1, 2, 4)
     res_blocks: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 2, 3, 4)
     middle_blocks: Positive = 4
@@ -69,16 +69,16 @@ class DiffusionConfig(_Section):
     """
 
     schedule: ScheduleName = "cosine"
-    input_scale: Annotated[float, Field(gt=0)] = 0.1
-    sigmoid_steepness: Annotated[float, Field(gt=0, le=20)] = 3.0
-    log_snr_limit: Annotated[float, Field(ge=0.1, le=30)] = 20.0
+    input_scale: Annotated[float, Field(strict=True, gt=0)] = 0.1
+    sigmoid_steepness: Annotated[float, Field(strict=True, gt=0, le=20)] = 3.0
+    log_snr_limit: Annotated[float, Field(strict=True, ge=0.1, le=30)] = 20.0
     prediction: PredictionName = "x"
     weighting: WeightingName = "truncated-snr"
-    sigmoid_bias: Annotated[float, Field(ge=-30, le=30)] = -6.0
-    weight_derivative: bool = False
-    weight_log_snr_limit: Annotated[float, Field(gt=0, le=30)] = 15.0
-    self_conditioning: bool = False
-    image_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    sigmoid_bias: Annotated[float, Field(strict=True, ge=-30, le=30)] = -6.0
+    weight_derivative: StrictBool = False
+    weight_log_snr_limit: Annotated[float, Field(strict=True, gt=0, le=30)] = 15.0
+    self_conditioning: StrictBool = False
+    image_dropout: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.0
 
 
 class SamplingConfig(_Section):
@@ -96,8 +96,8 @@ class SamplingConfig(_Section):
     sampler: SamplerName = "ddim"
     steps: Positive = 10
     grid: GridName = "trailing"
-    eta: Annotated[float, Field(ge=0, le=1)] = 0.0
-    guidance: Annotated[float, Field(ge=0, le=20)] = 1.0
+    eta: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
+    guidance: Annotated[float, Field(strict=True, ge=0, le=20)] = 1.0
 
     @model_validator(mode="after")
     def _eta_is_read(self) -> SamplingConfig:
@@ -125,14 +125,14 @@ class AugmentConfig(_Section):
     contrast : factor in [1 - contrast, 1 + contrast]
     """
 
-    dihedral: bool = False
-    probability: Annotated[float, Field(ge=0, le=1)] = 0.0
-    degrees: Annotated[float, Field(ge=0, le=180)] = 20.0
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    shift: Annotated[float, Field(ge=0, le=1)] = 0.0625
-    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    brightness: Annotated[float, Field(ge=0, le=1)] = 0.2
-    contrast: Annotated[float, Field(ge=0, le=1)] = 0.2
+    dihedral: StrictBool = False
+    probability: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
+    degrees: Annotated[float, Field(strict=True, ge=0, le=180)] = 20.0
+    scale: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.1
+    shift: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0625
+    gamma: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.2
+    brightness: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.2
+    contrast: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.2
 
     @property
     def changes_nothing(self) -> bool:
@@ -165,21 +165,21 @@ class FitConfig(_Section):
 
     steps: Positive = 400_000
     batch_size: Positive = 8
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
-    clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    warmup_steps: Annotated[int, Field(ge=0)] = 1000
-    decay_steps: Annotated[int, Field(ge=0)] = 100_000
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    learning_rate: Annotated[float, Field(strict=True, gt=0, le=1)] = 1e-4
+    weight_decay: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.01
+    clip_norm: Annotated[float, Field(strict=True, gt=0)] = 1.0
+    warmup_steps: Annotated[int, Field(strict=True, ge=0)] = 1000
+    decay_steps: Annotated[int, Field(strict=True, ge=0)] = 100_000
+    ema_decay: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.0
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 0
     precision: PrecisionName = "auto"
     determinism: Literal["fast", "repeatable", "portable"] = "fast"
     log_every: Positive = 50
     checkpoint_every: Positive = 5000
-    keep_checkpoints: Annotated[int, Field(ge=2)] = 2
-    validate_every: Annotated[int, Field(ge=0)] = 0
+    keep_checkpoints: Annotated[int, Field(strict=True, ge=2)] = 2
+    validate_every: Annotated[int, Field(strict=True, ge=0)] = 0
     validation_cases: Positive = 64
-    validation_samples: Annotated[int, Field(ge=2)] = 4
+    validation_samples: Annotated[int, Field(strict=True, ge=2)] = 4
     augment: AugmentConfig = AugmentConfig()
 
     @model_validator(mode="after")
@@ -220,7 +220,7 @@ class Config(_Section):
         if self.sampling.guidance != 1 and self.diffusion.image_dropout == 0:
             raise ValueError(
                 f"sampling.guidance = {self.sampling.guidance:g} needs a model that was also trained without images; "
-                f"set diffusion.image_dropout, 0.1 for instance, or leave guidance at 1"
+                f"train it with diffusion.image_dropout = 0.1, or leave guidance at 1"
             )
         return self
 
@@ -228,28 +228,26 @@ class Config(_Section):
     def cautions(self) -> tuple[str, ...]:
         """What is allowed, for the paper's ablations need it, but known to go wrong; each with its reason."""
         diffusion, found = self.diffusion, []
-        if (
-            diffusion.prediction == "x"
-            and diffusion.weighting in ("snr", "truncated-snr", "snr+1")
-            and diffusion.weight_log_snr_limit > 15
-        ):
+        clamp = min(diffusion.weight_log_snr_limit, diffusion.log_snr_limit)
+        if diffusion.prediction == "x" and diffusion.weighting in ("snr", "truncated-snr", "snr+1") and clamp > 15:
             found.append(
                 f"x-prediction with diffusion.weighting = {diffusion.weighting!r} weighs the clean end by up to SNR = "
-                f"{math.exp(min(diffusion.weight_log_snr_limit, diffusion.log_snr_limit)):.1e}, so that single steps "
-                f"rule the training; diffusion.weight_log_snr_limit = 15 tames it"
+                f"{math.exp(clamp):.1e}, so that single steps rule the training; diffusion.weight_log_snr_limit = 15 "
+                f"tames it"
             )
         if diffusion.prediction == "eps" and diffusion.weighting in ("truncated-snr", "snr+1", "uniform"):
             found.append(
                 f"eps-prediction with diffusion.weighting = {diffusion.weighting!r} weighs the noisy end by up to "
-                f"1/SNR = {math.exp(min(diffusion.weight_log_snr_limit, diffusion.log_snr_limit)):.1e}; "
+                f"1/SNR = {math.exp(clamp):.1e}; "
                 f"'snr' is the plain error in eps"
             )
         at_noise = {"sigmoid": -diffusion.sigmoid_bias, "sigmoid-as-printed": diffusion.sigmoid_bias}
-        if diffusion.prediction == "eps" and at_noise.get(diffusion.weighting, 0) > math.log(1000):
+        highest = min(clamp, at_noise.get(diffusion.weighting, 0.0))
+        if diffusion.prediction == "eps" and highest > math.log(1000):
             found.append(
                 f"eps-prediction with diffusion.weighting = {diffusion.weighting!r} and diffusion.sigmoid_bias = "
-                f"{diffusion.sigmoid_bias:g} weighs the noisy end by up to "
-                f"{math.exp(at_noise[diffusion.weighting]):.1e}; a bias nearer to 0 tames it"
+                f"{diffusion.sigmoid_bias:g} weighs the noisy end by up to {math.exp(highest):.1e}; "
+                f"a bias nearer to 0 tames it"
             )
         if diffusion.prediction == "eps" and diffusion.log_snr_limit > 10:
             found.append(

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -221,6 +222,16 @@ def test_training_goes_on_when_nobody_reads_what_it_says(folder, tmp_path):
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
     assert (tmp_path / "run" / "checkpoints" / "step-00000020.json").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_training_goes_on_when_what_it_says_cannot_be_written(folder, tmp_path):
+    command = [sys.executable, "-P", "-m", "training", "train", str(folder / "phantom.hdf5"), str(tmp_path / "run")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(  # noqa: S603
+            [*command, "--preset", "tiny", *QUICK], stdout=full, stderr=subprocess.PIPE, timeout=120
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_model_shows_in_python_without_torch_until_it_is_loaded():

@@ -53,7 +53,6 @@ def train(
 
     from training.fit.processes import OtherProcessError, is_first_process
     from training.fit.run import train_run
-    from training.model_card import newest_checkpoint, read_card
     from training.presets import load_config
 
     config = load_config(preset, set_ or [])
@@ -72,23 +71,23 @@ def train(
             timeout=timeout,
         )
         try:
-            for progress in run:
+            while True:
+                progress = next(run)
                 if bar.n == 0:  # what was done before counts neither for the rate nor for the time left
                     bar.n = bar.initial = progress.step
                 bar.update(progress.step - bar.n)
                 bar.set_postfix_str(progress.numbers())
                 if bar.disable and speaks:
                     speaks = _say_if_read(progress.line())
+        except StopIteration as end:
+            ending = end.value
         except OtherProcessError:  # which says why
             raise typer.Exit(2) from None
-    newest = newest_checkpoint(run_dir)  # what the same command would go on from
-    at, of = read_card(newest.with_suffix(".json")).step if newest else 0, config.fit.steps
     if speaks:
-        if at == of:
-            say(f"{run_dir}: {'already ' if progress is None else ''}at step {at} of {of}")
-        else:
-            say(f"{run_dir}: stopped at step {at} of {of}; the same command goes on from there")
-    if at < of:  # by a signal to this process, or to another one of the run
+        how = ("" if progress else "already ") if ending.is_complete else "stopped "
+        hint = "" if ending.is_complete else "; the same command goes on from there"
+        _say_if_read(f"{run_dir}: {how}at step {ending.step} of {config.fit.steps}{hint}")
+    if not ending.is_complete:  # by a signal to this process, or to another one of the run
         raise typer.Exit(stop.exit_code or 128 + signal.SIGTERM)
 
 
@@ -97,7 +96,7 @@ def _say_if_read(line: str) -> bool:
     try:
         say(line)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:  # a pipe or terminal that is closed, a file on a full disk
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's own flush fails too
         return False
     return True

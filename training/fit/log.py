@@ -51,12 +51,19 @@ class RunLog:
         if self._events is not None:
             self._mirror(self._events, entry)
 
-    def forget_after(self, step: int) -> None:
-        """Drop what an interrupted run logged after the checkpoint that it goes on from, and any torn line."""
+    def forget_after(self, step: int, validated: float = math.inf) -> None:
+        """Drop what an interrupted run logged after the checkpoint that it goes on from, and any torn line.
+
+        ``validated`` is the step of the checkpoint's last validation: one of a later step is made again.
+        """
         self.close()
         self._forgotten_after = step
         if self._path.exists():
-            kept = [entry for entry in self._entries() if entry["step"] <= step]
+            kept = [
+                entry
+                for entry in self._entries()
+                if entry["step"] <= (validated if "validation_ged_u" in entry else math.inf) and entry["step"] <= step
+            ]
             write_bytes(self._path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from training.fit.batches import Batch, Batches
 from training.fit.log import RunLog
 from training.fit.numerics import numerics
 from training.fit.processes import Processes
-from training.fit.progress import Pace, Progress
+from training.fit.progress import Ending, Pace, Progress
 from training.fit.scoring import Scores
 from training.fit.step import MAX_SKIPPED_IN_ROW, TrainingStep, learning_rate
 from training.fit.validation import Validation
@@ -54,7 +54,7 @@ def fit_model(
     processes: Processes | None = None,
     validation: Validation | None = None,
     surroundings: Surroundings | None = None,
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, Ending]:
     """Train, from the newest checkpoint of ``run_dir`` if there is one.
 
     Parameters
@@ -69,6 +69,10 @@ def fit_model(
     ------
     Progress
 
+    Returns
+    -------
+    Ending
+
     Raises
     ------
     CheckpointError
@@ -82,7 +86,7 @@ def fit_model(
         training = _Training(
             config, batches, run_dir, processes or Processes(), validation, surroundings or Surroundings()
         )
-        yield from training.go_on()
+        return (yield from training.go_on())
 
 
 class _Training:
@@ -101,28 +105,33 @@ class _Training:
         self._batches, self._run_dir, self._processes = batches, run_dir, processes
         self._around = surroundings
         self._step = TrainingStep(build_denoiser(config), build_objective(config), config.fit, processes)
-        self._log = RunLog(run_dir, surroundings.tensorboard and processes.is_first)
+        with processes.together():
+            self._log = RunLog(run_dir, surroundings.tensorboard and processes.is_first)
         self._scores = Scores(validation, config.fit, run_dir, self._log, processes)
         self._look_every = 1 if processes.device.type == "cpu" else min(self._fit.log_every, LOOK_EVERY)
         # A validation may capture a graph of its own, and no batch may be made meanwhile.
         self._pause_every = 0 if validation is None else config.fit.validate_every
         self._pace = Pace()
 
-    def go_on(self) -> Iterator[Progress]:
+    def go_on(self) -> Generator[Progress, None, Ending]:
         """From the newest checkpoint to the end, or to where someone asks to stop."""
         start = self._resume()
         if self._is_asked_to_stop():
-            return
+            return self._ending(start)
         if start and self._scores.is_due(start):  # it was interrupted there
             if not self._validate(start):
-                return
+                return self._ending(start)
             self._save(start)
         self._pace.begin()
         steps = range(start, self._fit.steps)
         with closing(self._batches.in_turn(steps, lambda: self._step.is_settled, self._pause_every)) as batches:
-            yield from self._train(batches)
+            done = yield from self._train(start, batches)
+        return self._ending(done)
 
-    def _train(self, batches: Iterable[tuple[int, Batch]]) -> Iterator[Progress]:
+    def _ending(self, done: int) -> Ending:
+        return Ending(done, done == self._fit.steps and not self._scores.is_due(done))
+
+    def _train(self, done: int, batches: Iterable[tuple[int, Batch]]) -> Generator[Progress, None, int]:
         """Step by step; what is due after a step comes in the order in which a kill in between does no harm."""
         for step, batch in batches:
             self._step(step, batch)
@@ -149,7 +158,8 @@ class _Training:
                 self._pace.begin()
                 yield progress
             if stopping:
-                return
+                break
+        return done
 
     def _resume(self) -> int:
         """Take up the newest checkpoint, or begin; returns the steps that are done."""
@@ -173,7 +183,7 @@ class _Training:
                     f"all processes must see the run's folder, on a file system that they share"
                 )
             if processes.is_first:
-                self._log.forget_after(start)
+                self._log.forget_after(start, float(self._scores.marks["validated"]))
             else:  # the sum over all processes stands in the checkpoint
                 self._step.forget_loss(0.0, float(self._step.counters["loss_steps"]))
         return start

@@ -50,11 +50,11 @@ class Progress:
         """One line for a log."""
         return (
             f"step {self.step}/{self.steps}  {self.numbers()}  "
-            f"{self.steps_per_second:.2f} steps/s  {in_words(self.seconds_left)} left"
+            f"{self.steps_per_second:.2f} steps/s  {duration(self.seconds_left)} left"
         )
 
 
-def in_words(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A duration in its two largest units: "3 d 05 h", "5 h 07 min", "12 min 30 s"."""
     minutes, s = divmod(round(seconds), 60)
     hours, m = divmod(minutes, 60)
@@ -62,6 +62,20 @@ def in_words(seconds: float) -> str:
     if days:
         return f"{days} d {h:02d} h"
     return f"{h} h {m:02d} min" if hours else f"{m} min {s:02d} s"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Where a run stands when it ends without an error: the same on all processes.
+
+    Parameters
+    ----------
+    step : how many steps are done
+    is_complete : whether nothing is left to do; otherwise someone asked to stop
+    """
+
+    step: int
+    is_complete: bool
 
 
 class Pace:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from training.checkpoint import run_card
 from training.config import Config
 from training.data.dataset import Dataset, SliceArrays
 from training.data.opening import open_dataset
@@ -21,10 +23,10 @@ from training.fit.lock import locked
 from training.fit.loop import Surroundings, fit_model
 from training.fit.manifest import begin_session
 from training.fit.processes import Processes, joined_processes
-from training.fit.progress import Progress
+from training.fit.progress import Ending, Progress
 from training.fit.validation import Validation
 from training.machine import versions
-from training.model_card import newest_checkpoint, read_card
+from training.model_card import newest_checkpoint
 
 TRAIN_SPLIT, VALIDATION_SPLIT = "train", "val"
 # Settings that a resumed run may change, as no weight and no line of the log depends on them.
@@ -42,7 +44,7 @@ def train_run(
     tell: Callable[[str], None] = lambda _: None,
     tensorboard: bool = False,
     timeout: float = 600.0,
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, Ending]:
     """Train on the train splits of some files, from where the run's folder stands.
 
     Started in several processes by ``torchrun``, they train together, and the first one owns the folder.
@@ -62,6 +64,10 @@ def train_run(
     Yields
     ------
     Progress, every ``fit.log_every`` steps
+
+    Returns
+    -------
+    Ending
 
     Raises
     ------
@@ -86,11 +92,14 @@ def train_run(
                 raise CheckpointError(f"nothing to resume in {run_dir}; leave out --resume to start there")
             sources, validation = _read(data, config, processes, asked_to_stop)
         if processes.any(asked_to_stop()):
-            return
+            card = run_card(run_dir)
+            return Ending(card.step if card else 0, is_complete=False)
         with processes.together():
             arrays = [source.arrays for source in sources]
             batches = Batches(arrays, config, processes.device, processes.rank, processes.count)
         described = tuple(f"{source.path.name} sha256:{source.sha256}" for source in sources)
+        with processes.together():
+            _require_same_everywhere(described, processes)
         with processes.together():
             if processes.is_first:
                 held.enter_context(locked(run_dir))
@@ -102,7 +111,7 @@ def train_run(
                     _begin(run_dir, config, sources, processes, notes)
         surroundings = Surroundings(described, versions(), asked_to_stop, _SliceNames(sources), tensorboard)
         with _writing(run_dir):
-            yield from fit_model(config, batches, run_dir, processes, validation, surroundings)
+            return (yield from fit_model(config, batches, run_dir, processes, validation, surroundings))
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,14 +197,14 @@ def _about_validation(sources: Sequence[_Source], config: Config) -> list[str]:
 def _begin(
     run_dir: Path, config: Config, sources: Sequence[_Source], processes: Processes, notes: Sequence[str]
 ) -> None:
-    checkpoint = newest_checkpoint(run_dir)
+    card = run_card(run_dir)
     begin_session(
         run_dir,
         config,
         {str(source.path): source.sha256 for source in sources},
         {str(source.path): source.division for source in sources},
         processes,
-        read_card(checkpoint.with_suffix(".json")).step if checkpoint else 0,
+        card.step if card else 0,
         notes,
     )
 
@@ -245,12 +254,22 @@ def _division(dataset: Dataset) -> dict[str, object]:
     }
 
 
+def _require_same_everywhere(data: tuple[str, ...], processes: Processes) -> None:
+    """Refuse to train on other data than the first process does."""
+    own = int.from_bytes(hashlib.sha256("\n".join(data).encode()).digest()[:6])  # what a float64 holds exactly
+    (first,) = processes.sum([own if processes.is_first else 0])
+    if own != first:
+        raise DataFormatError(
+            f"process {processes.rank} reads other data than the first process ({', '.join(data)}); "
+            f"the same files, in the same order, must be everywhere"
+        )
+
+
 def _require_same(config: Config, data: tuple[str, ...], run_dir: Path) -> None:
     """Refuse to go on with a run under other settings or on other data, naming the first difference."""
-    checkpoint = newest_checkpoint(run_dir)
-    if checkpoint is None:
+    card = run_card(run_dir)
+    if card is None:
         return
-    card = read_card(checkpoint.with_suffix(".json"))
     now, then = _flat(config.model_dump(mode="json")), _flat(card.config.model_dump(mode="json"))
     for key in sorted((now.keys() | then.keys()) - CHANGE_NO_NUMBER):
         if now.get(key) != then.get(key):

@@ -26,7 +26,7 @@ def in_words(device: torch.device) -> Iterator[None]:
     try:
         yield
     except torch.AcceleratorError as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or ["no reason given"])[0]
         raise DeviceLostError(f"{device} gave up ({reason}); choose the device cpu, or try once more") from error
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

@@ -1,5 +1,6 @@
 """Training learns, resumes bit for bit, stops when it is asked to, and saves nothing that is not finite."""
 
+import errno
 import json
 import math
 
@@ -13,6 +14,7 @@ from training.checkpoint import load_weights
 from training.errors import ConfigError, DeviceError
 from training.fit import loop
 from training.fit.batches import Batches
+from training.fit.progress import Ending
 from training.fit.run import train_run
 from training.fit.step import TrainingStep
 from training.fit.validation import Validation
@@ -135,6 +137,46 @@ def test_a_validation_that_is_stopped_twice_is_still_made(phantom, tmp_path, mon
         assert run(config, phantom, tmp_path / "stopped") == []
     run(config, phantom, tmp_path / "stopped")
     require_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_run_that_is_stopped_in_its_last_validation_is_not_complete(phantom, tmp_path, monkeypatch):
+    config = quick("fit.validate_every=30", "fit.validation_cases=2", "fit.validation_samples=2")
+    with monkeypatch.context() as patch:
+        patch.setattr(Validation, "score", lambda *_: None)
+        assert ended(config, phantom, tmp_path) == Ending(30, is_complete=False)
+        assert ended(config, phantom, tmp_path) == Ending(30, is_complete=False)
+    assert ended(config, phantom, tmp_path) == Ending(30, is_complete=True)
+    assert (tmp_path / "checkpoints" / "best.safetensors").is_file()
+    assert ended(config, phantom, tmp_path) == Ending(30, is_complete=True)
+
+
+def ended(config, data, folder):
+    """How a run ends: what its generator returns."""
+    steps = train_run(config, [data], folder, "cpu")
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def test_a_validation_that_no_checkpoint_knows_of_is_forgotten_and_made_again(phantom, tmp_path, monkeypatch):
+    """The disk is full after its line in the log and before the checkpoint; the line may not be there twice."""
+    config = quick("fit.validate_every=10", "fit.validation_cases=2", "fit.validation_samples=2")
+    run(config, phantom, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(Validation, "score", lambda *_: None)
+        run(config, phantom, tmp_path / "full")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_training_state", _raise_full)
+        with pytest.raises(ConfigError, match="No space left"):
+            run(config, phantom, tmp_path / "full")
+    run(config, phantom, tmp_path / "full")
+    require_equal_runs(tmp_path / "whole", tmp_path / "full")
+
+
+def _raise_full(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_without_the_files_of_the_best_model_the_next_one_is_the_best(phantom, tmp_path, monkeypatch):

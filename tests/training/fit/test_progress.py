@@ -3,7 +3,7 @@
 import pytest
 
 from training.fit import progress as module
-from training.fit.progress import Pace, Progress, in_words
+from training.fit.progress import Pace, Progress, duration
 
 
 def test_progress_tells_the_time_left_in_a_line():
@@ -46,4 +46,4 @@ def test_a_clock_that_stands_still_gives_a_rate_all_the_same(clock):
     [(0, "0 min 00 s"), (59.6, "1 min 00 s"), (754, "12 min 34 s"), (34_423, "9 h 33 min"), (279_000, "3 d 05 h")],
 )
 def test_a_duration_is_told_in_its_two_largest_units(seconds, words):
-    assert in_words(seconds) == words
+    assert duration(seconds) == words

@@ -21,7 +21,7 @@ from training.fit.lock import HOLDER, locked
 from training.fit.run import train_run
 from training.model_card import checkpoints, newest_checkpoint, read_card
 
-from .tiny_runs import arguments, bits, killed_run, quick, require_equal_runs, run, start, weights
+from .tiny_runs import arguments, bits, free_port, killed_run, quick, require_equal_runs, run, start, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -214,9 +214,26 @@ def test_a_damaged_newest_checkpoint_is_told_with_the_way_to_an_earlier_one(phan
     says = r"remove step-00000030.safetensors and step-00000030.json to go on from step-00000020$"
     with pytest.raises(CheckpointError, match=says):
         run(quick(), phantom, tmp_path)
+    newest.with_suffix(".json").write_text("")
+    with pytest.raises(CheckpointError, match=says):
+        run(quick(), phantom, tmp_path)
     newest.unlink()
     newest.with_suffix(".json").unlink()
     assert run(quick(), phantom, tmp_path)[-1].step == 30
+
+
+def test_processes_that_read_other_data_are_refused(phantom, tmp_path):
+    other = phantoms(tmp_path / "other.hdf5", {"train": 5})
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    both = [
+        start(arguments(data, tmp_path / "run"), **meeting, RANK=str(rank), LOCAL_RANK=str(rank))
+        for rank, data in enumerate([phantom, other])
+    ]
+    told = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [2, 2]
+    assert told[0] == ""
+    assert "process 1 reads other data than the first process (other.hdf5 sha256:" in told[1]
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_full_disk_at_the_start_is_told(phantom, tmp_path, monkeypatch):
