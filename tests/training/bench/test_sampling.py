@@ -109,7 +109,7 @@ def test_a_model_that_is_not_there_is_refused(small):
 
 
 def test_a_peer_that_is_not_installed_is_told_with_the_remedy(small, monkeypatch):
-    monkeypatch.setitem(NEEDS, "monai", ("monai", "no_such_module"))
+    monkeypatch.setitem(NEEDS, "monai", ("torch", "no_such_module"))
     asked, notes = entrants_asked_for([], small)
     assert "monai" not in asked
     assert 'monai: no_such_module not installed (pip install "napari-ambiseg[bench]")' in notes

@@ -60,11 +60,11 @@ def farthest(begun, now):
 
 
 def test_the_learning_rate_rises_stays_and_falls_to_zero():
-    fit = FitConfig(steps=100, warmup_steps=10, decay_steps=40, learning_rate=2.0)
-    assert learning_rate(fit, 0) == pytest.approx(0.2)
-    assert learning_rate(fit, 9) == learning_rate(fit, 30) == learning_rate(fit, 60) == 2.0
-    assert learning_rate(fit, 80) == pytest.approx(1.0)
-    assert learning_rate(fit, 99) == pytest.approx(1 + math.cos(math.pi * 39 / 40))
+    fit = FitConfig(steps=100, warmup_steps=10, decay_steps=40, learning_rate=0.2)
+    assert learning_rate(fit, 0) == pytest.approx(0.02)
+    assert learning_rate(fit, 9) == learning_rate(fit, 30) == learning_rate(fit, 60) == 0.2
+    assert learning_rate(fit, 80) == pytest.approx(0.1)
+    assert learning_rate(fit, 99) == pytest.approx(0.1 * (1 + math.cos(math.pi * 39 / 40)))
 
 
 def test_the_average_is_short_at_first_and_then_as_long_as_the_decay_says():
