@@ -31,11 +31,11 @@ from napari_ambiseg.messages import (
     SampleRequest,
     Stepped,
 )
-from training.errors import AmbisegError
+from training.errors import AmbisegError, DeviceLostError
 from training.model_card import newest_checkpoint
 from training.parent import answer_parent, report_bug
 from training.records import BoolArray, Step
-from training.segmenters.interface import DeviceLostError, SegmentationSampler, StepwiseSampler
+from training.segmenters.interface import SegmentationSampler, StepwiseSampler
 
 if TYPE_CHECKING:
     from training.build import ModelCache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast, get_args
 
@@ -12,7 +13,7 @@ import torch
 from training import rng
 from training.checkpoint import load_model, load_weights
 from training.config import Config, GridName, PrecisionName, PredictionName, SamplingConfig, WeightingName
-from training.device import pick_device
+from training.device import device_errors_told, pick_device
 from training.diffusion.denoiser import Denoiser
 from training.diffusion.objective import Objective
 from training.diffusion.prediction import EpsPrediction, Prediction, VPrediction, XPrediction
@@ -31,7 +32,6 @@ from training.errors import ConfigError
 from training.model_card import ModelCard, find_weights
 from training.nets.unet import UNet
 from training.presets import checked
-from training.segmenters.device_errors import in_words
 from training.segmenters.diffusion import DiffusionSegmenter
 from training.segmenters.experts import AlwaysEmpty, ExpertsOracle
 from training.segmenters.interface import SegmentationSampler
@@ -129,7 +129,7 @@ class ModelCache:
         key = (path, path.stat().st_mtime_ns, device)
         if self._model is None or self._key != key:
             self.unload()
-            with in_words(device):
+            with _loading(device):
                 self._model, self._key = _load_denoiser(path, device), key
         return self._model
 
@@ -161,7 +161,7 @@ def load_segmenter(
     device : "auto", "cpu", "cuda" or "cuda:N"
     sampler, steps, grid, eta, guidance : as in `training.config.SamplingConfig`; None takes the model's own, but
         ``eta`` is 0 for another sampler than the model's own
-    precision : "fp32"; "bf16"; or "auto", which is "bf16" on a GPU and "fp32" on a CPU
+    precision : "fp32"; "bf16"; or "auto", which is "bf16" on a GPU that has it and "fp32" elsewhere
     cache : where the model is kept, and taken from if it is there already
 
     Returns
@@ -191,7 +191,7 @@ def load_segmenter(
     denoiser, card = (ModelCache() if cache is None else cache).load(model, where)
     whole = None if steps is None else operator.index(steps)  # of NumPy's integers too
     wish = _sampling(card.config, sampler=sampler, steps=whole, grid=grid, eta=eta, guidance=guidance)
-    with in_words(where):
+    with _loading(where):
         return DiffusionSegmenter(
             denoiser,
             build_sampler(wish.sampler, wish.eta),
@@ -203,6 +203,14 @@ def load_segmenter(
             device=where,
             provenance={"model_sha256": card.sha256, "sampler": wish.sampler, "eta": wish.eta},
         )
+
+
+def _loading(device: torch.device) -> AbstractContextManager[None]:
+    return device_errors_told(
+        device,
+        lost="choose the device cpu, or try once more",
+        memory="end what else runs there, or choose the device cpu",
+    )
 
 
 def _load_denoiser(path: Path, device: torch.device) -> tuple[Denoiser, ModelCard]:

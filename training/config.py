@@ -154,6 +154,7 @@ class FitConfig(_Section):
     ema_decay : also keep an exponential moving average of the weights, and draw with it; 0 is off
     seed : names everything random
     precision : "fp32"; "bf16" for the network, with norms, loss and weights in float32; "auto" is "bf16" on a GPU
+        that has it
     determinism : "fast"; "repeatable", the same bits again on the same machine; or "portable", "repeatable" in
         float32 without TF32, so that another machine or device differs by rounding alone
     log_every, checkpoint_every : steps

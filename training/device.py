@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
-from training.errors import DeviceError
+from training.errors import DeviceError, DeviceLostError
 
 
 def available_devices() -> list[str]:
@@ -37,3 +40,35 @@ def pick_device(wish: str = "auto") -> torch.device:
     if name not in have:
         raise DeviceError(f"no device {wish!r} on this machine; choose one of: auto, {', '.join(have)}")
     return torch.device(name)
+
+
+@contextmanager
+def device_errors_told(device: torch.device, *, lost: str, memory: str) -> Iterator[None]:
+    """A block that works on ``device``, whose errors are told in the user's words; others come through as they are.
+
+    Parameters
+    ----------
+    device : what is named
+    lost, memory : what would work where the device gives up, and where its memory does not suffice
+
+    Raises
+    ------
+    DeviceLostError
+        If the device gave up.  Nothing more may be asked of it, and this process should end.
+    DeviceError
+        If its memory does not suffice.
+    """
+    try:
+        yield
+    except torch.AcceleratorError as error:
+        raise DeviceLostError(f"{device} gave up ({_reason(error)}); {lost}") from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceError(f"{device} has too little memory ({_reason(error)}); {memory}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What torch says first: that memory ran out and how much was asked for; its own advice is left out."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return ". ".join(line.split(". ")[:2]).rstrip(".")

@@ -6,7 +6,8 @@
     ├── DataFormatError    a data file is not what it should be
     ├── ConfigError        a setting, name or argument is not possible
     ├── CheckpointError    a model or checkpoint cannot be read or resumed
-    └── DeviceError        a device is not there or gave up, or a process of ours cannot start
+    └── DeviceError        a device is not there or has too little memory, or a process of ours cannot start or is lost
+        └── DeviceLostError    a device gave up: no further call to it can succeed in this process
 
 Each message is one line that says what is wrong, which value, and what would
 work.  The command line prints it and exits with 2; the viewer shows it as a
@@ -31,4 +32,8 @@ class CheckpointError(AmbisegError):
 
 
 class DeviceError(AmbisegError):
-    """A device that was asked for by name and cannot be used, or a process of ours that cannot be started."""
+    """A device that is not there or has too little memory, or a process of ours that cannot be started or is lost."""
+
+
+class DeviceLostError(DeviceError):
+    """A device that gave up: every later call to it in this process fails too, or never returns."""

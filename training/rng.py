@@ -11,6 +11,7 @@ itself, are `training.noise`'s.
 
 from __future__ import annotations
 
+import hashlib
 from enum import IntEnum
 
 import numpy as np
@@ -47,3 +48,12 @@ def generator(seed: int, purpose: Purpose, *, id_: int = 0, step: int = 0) -> np
     key = np.array([seed, purpose], np.uint64)
     counter = np.array([0, 0, step, id_], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def case_seed(seed: int, key: str) -> int:
+    """The seed of one case, in [0, 2^63): a stable function of the evaluation's seed and the case's key.
+
+    Different cases get independent noise, and a case keeps its own whatever else is evaluated beside it.
+    """
+    digest = hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_ambiseg.engine_process import main
-from training.errors import ConfigError
+from training.errors import ConfigError, DeviceLostError
 from training.records import SampleSet, Step
-from training.segmenters.interface import DeviceLostError
 
 print("a library greets the world while it is imported")  # noqa: T201
 loads = 0

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from training.device import available_devices, is_out_of_memory, pick_device
-from training.errors import DeviceError
+from training.device import available_devices, device_errors_told, is_out_of_memory, pick_device
+from training.errors import DeviceError, DeviceLostError
 
 
 def test_auto_never_fails():
@@ -40,3 +40,44 @@ def test_running_out_of_memory_is_known_by_what_it_says():
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("shapes do not fit"))
     assert not is_out_of_memory(ValueError("can't allocate memory"))
+
+
+def telling(error):
+    with device_errors_told(torch.device("cpu"), lost="start again", memory="take less"):
+        raise error
+
+
+def test_a_device_that_gave_up_is_told_in_one_line_as_lost():
+    error = torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might ...")
+    with pytest.raises(DeviceLostError) as found:
+        telling(error)
+    assert str(found.value) == "cpu gave up (CUDA error: an illegal memory access was encountered); start again"
+    assert found.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 8 GiB. Try setting ..."),
+            "CUDA out of memory. Tried to allocate 2.00 GiB",
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory\nTrace"),
+            "DefaultCPUAllocator: can't allocate memory",
+        ),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_memory_that_ran_out_is_told_in_one_line_without_torchs_own_advice(error, reason):
+    with pytest.raises(DeviceError) as found:
+        telling(error)
+    assert str(found.value) == f"cpu has too little memory ({reason}); take less"
+    assert not isinstance(found.value, DeviceLostError)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes do not fit"), ValueError("a bug"), DeviceError("told before")])
+def test_other_errors_come_through_as_they_are(error):
+    with pytest.raises(type(error)) as found:
+        telling(error)
+    assert found.value is error

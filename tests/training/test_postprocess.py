@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage import measure
 
 from training.errors import ConfigError, DataFormatError
-from training.postprocess import fill_holes, relative_area, remove_small_objects, threshold
+from training.postprocess import fill_holes, relative_area, remove_small_objects, survivors, threshold
 
 stacks = hnp.arrays(bool, st.tuples(st.integers(1, 4), st.integers(1, 7), st.integers(1, 7)))
 
@@ -67,6 +67,29 @@ def test_relative_area_keeps_the_largest_mask_and_doing_it_twice_changes_nothing
 def test_an_impossible_relative_area_is_named(r):
     with pytest.raises(ConfigError, match=str(r)):
         relative_area(with_areas(1), r)
+
+
+@settings(max_examples=60, deadline=None)
+@given(stacks, st.floats(0, 1))
+def test_survivors_are_the_masks_that_relative_area_leaves_as_they_are(masks, r):
+    kept = survivors(masks.sum(axis=(1, 2)), r)
+    np.testing.assert_array_equal(masks & kept[:, None, None], relative_area(masks, r))
+
+
+def test_survivors_of_exact_areas():
+    assert survivors(np.array([40, 20, 19, 0]), 0.5).tolist() == [True, True, False, False]
+    assert survivors(np.array([0, 0]), 0.5).tolist() == [False, False]  # empty before and after
+    assert survivors(np.array([7, 100, 0]), 0).tolist() == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    "areas", [np.array([]), np.array([1.0]), np.array([[1]]), np.array([-1, 2]), [1, 2], np.array([True])]
+)
+def test_survivors_refuse_what_is_no_set_of_areas(areas):
+    with pytest.raises(DataFormatError, match="whole numbers of pixels"):
+        survivors(areas, 0.5)
+    with pytest.raises(ConfigError, match="nan"):
+        survivors(np.array([1]), float("nan"))
 
 
 def test_threshold_is_strict():

@@ -26,9 +26,9 @@ from training.diffusion.denoiser import IMAGE_MEAN, IMAGE_STD, Denoiser
 from training.fit.batches import Batches
 from training.fit.graph import WARM_UP
 from training.fit.numerics import numerics
-from training.fit.processes import Processes
 from training.fit.step import TrainingStep
 from training.precision import Precision, autocast
+from training.processes import Processes
 
 LOSS_ERROR = "relative error of the loss"
 # Steps whose losses are compared, before anything is timed.

@@ -32,7 +32,9 @@ Guidance = Annotated[
     float | None,
     typer.Option(help="Classifier-free guidance, 1 is none; for models trained without some of their images."),
 ]
-Precision = Annotated[str, typer.Option(help="fp32; bf16; or auto, which is bf16 on a GPU and fp32 on a CPU.")]
+Precision = Annotated[
+    str, typer.Option(help="fp32; bf16; or auto, which is bf16 on a GPU that has it and fp32 elsewhere.")
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Names the noise: the same seed draws the same masks.")]
 RandomCrop = Annotated[
     int | None, typer.Option(help="Look at a square of so many pixels at a random place of each slice.")

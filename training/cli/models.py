@@ -51,9 +51,9 @@ def train(
     """
     from tqdm import tqdm
 
-    from training.fit.processes import OtherProcessError, is_first_process
     from training.fit.run import train_run
     from training.presets import load_config
+    from training.processes import OtherProcessError, is_first_process
 
     config = load_config(preset, set_ or [])
     speaks = is_first_process()

@@ -74,6 +74,10 @@ class Batches:
         As `training.fit.visits.Visits`.
     ConfigError
         If there are more processes than items in a batch.
+
+    Attributes
+    ----------
+    local_sizes : how many items of a batch each process makes, by its number: as evenly as they can, the larger first
     """
 
     def __init__(

@@ -17,12 +17,12 @@ from training.errors import CheckpointError
 from training.fit.batches import Batch, Batches
 from training.fit.log import RunLog
 from training.fit.numerics import numerics
-from training.fit.processes import Processes
 from training.fit.progress import Ending, Pace, Progress
 from training.fit.scoring import Scores
 from training.fit.step import MAX_SKIPPED_IN_ROW, TrainingStep, learning_rate
 from training.fit.validation import Validation
 from training.model_card import ModelCard, newest_checkpoint
+from training.processes import Processes
 
 # Steps between two looks at what a GPU has counted, and at whether someone asked to stop.  A look waits for the device.
 LOOK_EVERY = 16

@@ -15,8 +15,8 @@ import torch
 from training.atomic import write_bytes
 from training.config import Config
 from training.fit.numerics import training_precision
-from training.fit.processes import Processes
 from training.machine import cpu_name, git_commit, versions
+from training.processes import Processes
 
 MANIFEST = "manifest.json"
 

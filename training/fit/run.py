@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -14,19 +14,19 @@ import torch
 
 from training.checkpoint import run_card
 from training.config import Config
-from training.data.dataset import Dataset, SliceArrays
+from training.data.dataset import Attribute, SliceArrays
 from training.data.opening import open_dataset
-from training.device import is_out_of_memory
-from training.errors import CheckpointError, ConfigError, DataFormatError, DeviceError
+from training.device import device_errors_told
+from training.errors import CheckpointError, ConfigError, DataFormatError
 from training.fit.batches import Batches
-from training.fit.lock import locked
 from training.fit.loop import Surroundings, fit_model
 from training.fit.manifest import begin_session
-from training.fit.processes import Processes, joined_processes
 from training.fit.progress import Ending, Progress
 from training.fit.validation import Validation
+from training.lock import locked
 from training.machine import versions
-from training.model_card import newest_checkpoint
+from training.model_card import ModelCard, newest_checkpoint
+from training.processes import Processes, joined_processes
 
 TRAIN_SPLIT, VALIDATION_SPLIT = "train", "val"
 # Settings that a resumed run may change, as no weight and no line of the log depends on them.
@@ -103,12 +103,14 @@ def train_run(
         with processes.together():
             if processes.is_first:
                 held.enter_context(locked(run_dir))
-                _require_same(config, described, run_dir)
+                card = run_card(run_dir)
+                if card is not None:
+                    _require_same(config, described, run_dir, card)
                 notes = [*config.cautions, *_about_validation(sources, config)]
                 for note in notes:
                     tell(note)
                 with _writing(run_dir):
-                    _begin(run_dir, config, sources, processes, notes)
+                    _begin(run_dir, config, sources, processes, card.step if card else 0, notes)
         surroundings = Surroundings(described, versions(), asked_to_stop, _SliceNames(sources), tensorboard)
         with _writing(run_dir):
             return (yield from fit_model(config, batches, run_dir, processes, validation, surroundings))
@@ -116,19 +118,29 @@ def train_run(
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """One file and what it gives to a run."""
+    """One file and what it gives to a run.
+
+    Parameters
+    ----------
+    path, sha256 : which file
+    rule, seed : how it was split, where the file says
+    patients : who is in which split
+    arrays : the training slices
+    validation_pixels : (H, W) of the val split's first slice; None without one
+    """
 
     path: Path
     sha256: str
-    division: dict[str, object]
+    rule: Attribute | None
+    seed: Attribute | None
+    patients: Mapping[str, list[str]]
     arrays: SliceArrays
     validation_pixels: tuple[int, ...] | None
 
     @property
-    def patients(self) -> dict[str, list[str]]:
-        """Who is in which split."""
-        patients: dict[str, list[str]] = self.division["patients"]  # type: ignore[assignment]  # JSON to be
-        return patients
+    def division(self) -> dict[str, object]:
+        """What the manifest keeps of how the file is split."""
+        return {"rule": self.rule, "seed": self.seed, "patients": self.patients}
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +176,17 @@ def _read(
             digest = dataset.sha256()
             if twin := next((source for source in sources if source.sha256 == digest), None):
                 raise DataFormatError(f"{path} is the same file as {twin.path}; give each only once")
-            sources.append(_Source(Path(path), digest, _division(dataset), arrays, pixels))
+            sources.append(
+                _Source(
+                    Path(path),
+                    digest,
+                    rule=dataset.attributes.get("split"),
+                    seed=dataset.attributes.get("split_seed"),
+                    patients={name: sorted(set(split.patients)) for name, split in dataset.splits.items()},
+                    arrays=arrays,
+                    validation_pixels=pixels,
+                )
+            )
             if cases and validation is None and config.fit.validate_every:
                 validation = Validation(cases, config, processes.device, processes.rank, processes.count)
     return sources, validation
@@ -195,16 +217,20 @@ def _about_validation(sources: Sequence[_Source], config: Config) -> list[str]:
 
 
 def _begin(
-    run_dir: Path, config: Config, sources: Sequence[_Source], processes: Processes, notes: Sequence[str]
+    run_dir: Path,
+    config: Config,
+    sources: Sequence[_Source],
+    processes: Processes,
+    from_step: int,
+    notes: Sequence[str],
 ) -> None:
-    card = run_card(run_dir)
     begin_session(
         run_dir,
         config,
         {str(source.path): source.sha256 for source in sources},
         {str(source.path): source.division for source in sources},
         processes,
-        card.step if card else 0,
+        from_step,
         notes,
     )
 
@@ -222,36 +248,14 @@ def _writing(run_dir: Path) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _device_errors_told(device: torch.device) -> Iterator[None]:
-    """After such an error nothing more may be asked of the device: what is saved is saved, and the process must end."""
-    try:
-        yield
-    except torch.AcceleratorError as error:
-        raise DeviceError(
-            f"{device} gave up: {_first_line(error)}; start the same command again, it goes on from the last "
-            f"checkpoint; if it gives up again, restart the machine or choose --device cpu"
-        ) from error
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise DeviceError(
-            f"{device} has too little memory: {_first_line(error)}; set a smaller fit.batch_size or network, or share "
-            f"the batch among more processes, each with a device of its own"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _division(dataset: Dataset) -> dict[str, object]:
-    """Which patients are in which split of a file, and by which rule, where the file says."""
-    return {
-        "rule": dataset.attributes.get("split"),
-        "seed": dataset.attributes.get("split_seed"),
-        "patients": {name: sorted(set(split.patients)) for name, split in dataset.splits.items()},
-    }
+def _device_errors_told(device: torch.device) -> AbstractContextManager[None]:
+    return device_errors_told(
+        device,
+        lost="start the same command again, it goes on from the last checkpoint; if it gives up again, restart the "
+        "machine or choose --device cpu",
+        memory="set a smaller fit.batch_size or network, or share the batch among more processes, each with a device "
+        "of its own",
+    )
 
 
 def _require_same_everywhere(data: tuple[str, ...], processes: Processes) -> None:
@@ -265,11 +269,8 @@ def _require_same_everywhere(data: tuple[str, ...], processes: Processes) -> Non
         )
 
 
-def _require_same(config: Config, data: tuple[str, ...], run_dir: Path) -> None:
-    """Refuse to go on with a run under other settings or on other data, naming the first difference."""
-    card = run_card(run_dir)
-    if card is None:
-        return
+def _require_same(config: Config, data: tuple[str, ...], run_dir: Path, card: ModelCard) -> None:
+    """Refuse to go on with a run under other settings or on other data than its card's; name the first difference."""
     now, then = _flat(config.model_dump(mode="json")), _flat(card.config.model_dump(mode="json"))
     for key in sorted((now.keys() | then.keys()) - CHANGE_NO_NUMBER):
         if now.get(key) != then.get(key):

@@ -11,10 +11,10 @@ import torch
 from training.checkpoint import BEST, MODEL, save_weights
 from training.config import FitConfig
 from training.fit.log import RunLog
-from training.fit.processes import Processes
 from training.fit.step import TrainingStep
 from training.fit.validation import Validation
 from training.model_card import CHECKPOINTS, ModelCard
+from training.processes import Processes
 
 
 class Scores:

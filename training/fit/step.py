@@ -19,8 +19,8 @@ from training.diffusion.objective import Objective
 from training.fit.batches import Batch
 from training.fit.graph import GraphedStep
 from training.fit.numerics import training_precision
-from training.fit.processes import Processes
 from training.precision import autocast
+from training.processes import Processes
 
 # This many steps in a row may be skipped; one more and something is wrong that will not pass.
 MAX_SKIPPED_IN_ROW = 3

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from training import rng
 from training.build import build_sampler
 from training.config import Config
 from training.data.crops import Cropped
@@ -17,7 +16,7 @@ from training.errors import DataFormatError
 from training.fit.numerics import training_precision
 from training.metrics import generalized_energy_distance
 from training.records import AnnotatedSlice
-from training.rng import Purpose
+from training.rng import case_seed
 from training.segmenters.diffusion import DiffusionSegmenter
 
 # Cases that are drawn together.  One at a time keeps a CPU, where each takes a second, ready to stop.
@@ -54,9 +53,8 @@ class Validation:
             slices = Cropped(slices, size, config.fit.seed)
         places = spread(len(slices), config.fit.validation_cases)[rank::processes]
         self._cases = [slices[place] for place in places]
-        # Each case its own noise, whichever cases and processes are beside it.
-        streams = [rng.generator(config.fit.seed, Purpose.SAMPLING_NOISE, id_=place) for place in places]
-        self._seeds = [int(stream.integers(2**63)) for stream in streams]
+        # As an evaluation with that seed gives them: each case its own, whichever cases and processes are beside it.
+        self._seeds = [case_seed(config.fit.seed, case.key) for case in self._cases]
         self._config, self._device = config, device
 
     def score(self, denoiser: Denoiser, should_stop: Callable[[], bool] = lambda: False) -> tuple[float, int] | None:

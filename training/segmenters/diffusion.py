@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import groupby
 from operator import itemgetter
 
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.config import GridName, PrecisionName
-from training.device import is_out_of_memory
+from training.device import device_errors_told, is_out_of_memory
 from training.diffusion.denoiser import Denoiser
 from training.diffusion.grids import grid_times
 from training.diffusion.samplers import Sampler
@@ -23,7 +24,6 @@ from training.noise import normal_fields
 from training.precision import exactly, pick_precision
 from training.records import AnnotatedSlice, BoolArray, FloatArray, SampleSet, Step
 from training.rng import Purpose
-from training.segmenters.device_errors import in_words
 from training.segmenters.experts import require_samples
 from training.segmenters.graphs import MOST_CALLS, WalkGraphs
 from training.segmenters.micro_batches import MicroBatches
@@ -144,7 +144,7 @@ class DiffusionSegmenter:
             _require_image(image)
         if shapes := {image.shape for image in images} - {images[0].shape}:
             raise DataFormatError(f"images of one shape are needed, got {images[0].shape} and {shapes.pop()}")
-        with in_words(self._device):
+        with self._errors_told():
             padded = self._padded(images)
             names = [(which, i) for which in range(len(images)) for i in range(n)]
             masks: list[BoolArray] = []
@@ -174,7 +174,7 @@ class DiffusionSegmenter:
         require_samples(n)
         _require_image(image)
         h, w = image.shape
-        with in_words(self._device):
+        with self._errors_told():
             images = self._padded([image]).expand(n, -1, -1, -1)
             names = [(0, i) for i in range(n)]
             states = self._states(images, lambda step: self._noise(names, [seed], step, images.shape[1:]))
@@ -186,6 +186,13 @@ class DiffusionSegmenter:
                     x_t=state.x_t[:, 0, :h, :w].cpu().numpy(),
                     x0_hat=state.x0_hat[:, 0, :h, :w].cpu().numpy(),
                 )
+
+    def _errors_told(self) -> AbstractContextManager[None]:
+        return device_errors_told(
+            self._device,
+            lost="choose the device cpu, or try once more",
+            memory="draw fewer masks at once, or end what else runs there",
+        )
 
     def _masks(
         self, padded: Tensor, names: Sequence[tuple[int, int]], seeds: Sequence[int], shape: tuple[int, ...]

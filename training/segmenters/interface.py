@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
-from training.errors import DeviceError
 from training.records import AnnotatedSlice, FloatArray, SampleSet, Step
-
-
-class DeviceLostError(DeviceError):
-    """A device gave up while masks were drawn; no further call to it can succeed in this process."""
 
 
 @runtime_checkable

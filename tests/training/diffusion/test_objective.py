@@ -10,19 +10,13 @@ from training.diffusion.schedule import CosineSchedule, LinearSchedule
 from training.diffusion.weighting import (
     SigmoidWeighting,
     SnrPlusOneWeighting,
-    SnrWeighting,
     TruncatedSnrWeighting,
     UniformWeighting,
 )
 
+from .weightings import WEIGHTINGS
+
 PREDICTIONS = [XPrediction(), EpsPrediction(), VPrediction()]
-WEIGHTINGS = {
-    "snr": (SnrWeighting(), lambda snr: snr),
-    "truncated": (TruncatedSnrWeighting(), lambda snr: snr.clamp(min=1)),
-    "snr+1": (SnrPlusOneWeighting(), lambda snr: snr + 1),
-    "uniform": (UniformWeighting(), torch.ones_like),
-    "sigmoid": (SigmoidWeighting(-2.0), lambda snr: 1 / (1 + (-2.0 - snr.log()).exp())),
-}
 
 
 def name(value):

@@ -9,21 +9,13 @@ from training.diffusion.schedule import CosineSchedule, LinearSchedule, SigmoidS
 from training.diffusion.weighting import (
     SigmoidAsPrintedWeighting,
     SigmoidWeighting,
-    SnrPlusOneWeighting,
     SnrWeighting,
     TruncatedSnrWeighting,
-    UniformWeighting,
 )
 
+from .weightings import WEIGHTINGS
+
 PREDICTIONS = {"x": XPrediction(), "eps": EpsPrediction(), "v": VPrediction()}
-WEIGHTINGS = {
-    "snr": (SnrWeighting(), lambda snr: snr),
-    "truncated": (TruncatedSnrWeighting(), lambda snr: snr.clamp(min=1)),
-    "snr+1": (SnrPlusOneWeighting(), lambda snr: snr + 1),
-    "uniform": (UniformWeighting(), torch.ones_like),
-    "sigmoid": (SigmoidWeighting(-2.0), lambda snr: 1 / (1 + (-2.0 - snr.log()).exp())),
-    "printed": (SigmoidAsPrintedWeighting(-2.0), lambda snr: 1 / (1 + (2.0 - snr.log()).exp())),
-}
 ENDS = torch.tensor([0.0, 1e-6, 1.0], dtype=torch.float64)
 
 

@@ -1,44 +1,18 @@
 """What the network sees: every slice once an epoch, every expert alike, times stratified, all of it repeatable."""
 
-import hashlib
-import threading
-
 import numpy as np
 import pytest
 import torch
 
-from training.config import AugmentConfig, Config, DiffusionConfig, FitConfig, NetworkConfig
+from training.config import AugmentConfig
 from training.data.dataset import SliceArrays, intensity
 from training.diffusion.denoiser import NO_IMAGE
 from training.errors import ConfigError, DataFormatError
-from training.fit import augment as augment_module
-from training.fit import batches as batches_module
 from training.fit.augment import Augmentation
-from training.fit.batches import Batches, _made_ahead
 from training.noise import normal_fields
 from training.rng import Purpose
 
-ANY_SIZE = NetworkConfig(multipliers=(1,), res_blocks=(1,))
-FIELDS = ("visits", "indices", "image", "x0", "t", "eps", "self_conditioned")
-CPU = torch.device("cpu")
-
-
-def settings(image_size, batch_size, seed=0, augment=None, **diffusion):
-    fit = FitConfig(batch_size=batch_size, seed=seed, augment=augment or AugmentConfig())
-    return Config(image_size=image_size, network=ANY_SIZE, fit=fit, diffusion=DiffusionConfig(**diffusion))
-
-
-def batches_of(sources, *choices, rank=0, processes=1, **more):
-    return Batches(sources, settings(*choices, **more), CPU, rank, processes)
-
-
-def source(n, k=3, size=8, first=0):
-    """Slices whose grey level is their number, with one row marked per expert."""
-    images = np.repeat(np.arange(first, first + n, dtype=np.uint8), size * size).reshape(n, size, size)
-    masks = np.zeros((n, k, size, size), bool)
-    for expert in range(k):
-        masks[:, expert, expert] = True
-    return SliceArrays(images, masks)
+from .small_batches import FIELDS, PAPER, batches_of, digest, every_kind, source, unstructured
 
 
 def number_of(batch):
@@ -118,15 +92,6 @@ def test_slices_that_cannot_be_trained_on_are_refused():
         batches_of([source(2)], 16, 2)
     with pytest.raises(DataFormatError, match="no training slices"):
         batches_of([], 16, 2)
-
-
-PAPER = AugmentConfig(dihedral=True, probability=0.5)
-
-
-def unstructured(n, size, k=3, seed=0):
-    numbers = np.random.default_rng(seed)
-    images = numbers.integers(0, 256, (n, *size)).astype(np.uint8)
-    return SliceArrays(images, numbers.random((n, k, *size)) < 0.3)
 
 
 def test_augmented_batches_depend_on_seed_and_step_alone():
@@ -245,22 +210,6 @@ def test_dropping_images_and_self_conditioning_change_nothing_else():
 # ---- several processes
 
 
-def every_kind():
-    """Sources of three shapes, two types and three numbers of experts; everything that can be drawn is drawn."""
-    large = unstructured(4, (20, 17), k=2)
-    sources = [
-        unstructured(4, (8, 8)),
-        SliceArrays(intensity(large.images), large.masks),
-        unstructured(4, (8, 13), k=1),
-    ]
-    return sources, {"augment": PAPER, "image_dropout": 0.3, "self_conditioning": True, "seed": 2}
-
-
-def digest(batch):
-    arrays = [np.asarray(getattr(batch, name)) for name in FIELDS]
-    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
-
-
 def joined(parts):
     pieces = {}
     for name in FIELDS:
@@ -292,158 +241,3 @@ def test_items_fall_to_processes_as_evenly_as_they_can(batch, processes, sizes):
 def test_more_processes_than_items_are_refused():
     with pytest.raises(ConfigError, match=r"3 processes cannot share batches of 2; use at most 2 .* at least 3"):
         batches_of([source(3)], 8, 2, processes=3)
-
-
-# ---- ahead
-
-
-def test_batches_made_ahead_are_those_of_each_step():
-    sources, drawn = every_kind()
-    batches = batches_of(sources, 8, 7, **drawn)
-    found = [digest(batch) for batch in batches.ahead(range(3, 9))]
-    assert found == [digest(batches.at(step)) for step in range(3, 9)]
-    assert list(batches.ahead(range(4, 4))) == []
-
-
-@pytest.mark.parametrize("pause_every", [0, 1, 4, 100])
-def test_batches_in_turn_are_those_of_each_step_wherever_they_pause(pause_every):
-    batches = batches_of([source(4), source(2, first=4)], image_size=8, batch_size=3, seed=0)
-    found = [(step, digest(batch)) for step, batch in batches.in_turn(range(3, 14), lambda: True, pause_every)]
-    assert found == [(step, digest(batches.at(step))) for step in range(3, 14)]
-    assert list(batches.in_turn(range(4, 4), lambda: True, pause_every)) == []
-
-
-def test_nothing_is_made_ahead_while_a_graph_may_be_captured(monkeypatch):
-    """Neither in the first steps, before each of which it is asked, nor while the caller is at a pause."""
-    batches = batches_of([source(4)], image_size=8, batch_size=2, seed=0)
-    open_ranges = []
-
-    def ahead(steps):
-        open_ranges.append(steps)
-        try:
-            yield from map(batches.at, steps)
-        finally:
-            open_ranges.remove(steps)
-
-    monkeypatch.setattr(batches, "ahead", ahead)
-    settled, under_way = [], []
-    in_turn = batches.in_turn(range(2, 14), lambda: len(settled) >= 3, pause_every=4)
-    for step, _ in in_turn:
-        settled.append(step)
-        under_way.append((step, list(open_ranges)))
-    assert under_way == [
-        *((step, []) for step in (2, 3, 4)),
-        *((step, [range(5, 8)]) for step in (5, 6)),
-        (7, []),
-        *((step, [range(8, 12)]) for step in (8, 9, 10)),
-        (11, []),
-        (12, [range(12, 14)]),
-        (13, []),
-    ]
-
-
-def test_what_is_made_ahead_ends_with_the_turns(monkeypatch):
-    batches = batches_of([source(4)], image_size=8, batch_size=2, seed=0)
-    ended = []
-
-    def ahead(steps):
-        try:
-            yield from map(batches.at, steps)
-        finally:
-            ended.append(steps)
-
-    monkeypatch.setattr(batches, "ahead", ahead)
-    in_turn = batches.in_turn(range(10), lambda: True)
-    next(in_turn)
-    assert ended == []
-    in_turn.close()
-    assert ended == [range(10)]
-
-
-def test_batches_of_several_steps_made_together_are_those_of_each_step():
-    sources, drawn = every_kind()
-    batches = batches_of(sources, 8, 7, rank=1, processes=2, **drawn)
-    together = batches._made(range(3, 9))
-    assert [digest(batch) for batch in together] == [digest(batches.at(step)) for step in range(3, 9)]
-
-
-def test_what_is_made_ahead_comes_in_order_and_from_one_other_thread():
-    made = list(_made_ahead(lambda number: (number, threading.current_thread()), range(20)))
-    assert [number for number, _ in made] == list(range(20))
-    threads = {thread for _, thread in made}
-    assert len(threads) == 1
-    assert threads != {threading.current_thread()}
-    assert not threads.pop().is_alive()
-
-
-def test_no_more_than_two_are_made_ahead():
-    asked = []
-
-    def inputs():
-        for number in range(10):
-            asked.append(number)
-            yield number
-
-    results = _made_ahead(lambda number: number, inputs())
-    assert asked == []
-    for taken in range(4):
-        assert next(results) == taken
-        assert asked == list(range(taken + 3))
-    results.close()
-
-
-def test_an_error_comes_out_at_its_place_and_ends_the_thread():
-    def make(number):
-        if number == 3:
-            raise DataFormatError("slice 3")
-        return number
-
-    before = threading.active_count()
-    results = _made_ahead(make, range(10))
-    assert [next(results) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(DataFormatError, match="slice 3"):
-        next(results)
-    assert threading.active_count() == before
-
-
-def test_the_thread_ends_with_the_generator():
-    before = threading.active_count()
-    results = _made_ahead(lambda number: number, range(10))
-    next(results)
-    assert threading.active_count() == before + 1
-    results.close()
-    assert threading.active_count() == before
-
-
-def test_nothing_is_ever_read_back_from_the_device(monkeypatch):
-    """On a device whose tensors have no values: whoever asks for one is told so."""
-    for module in (augment_module, batches_module):
-        monkeypatch.setattr(module, "upload", lambda array, device: torch.from_numpy(array).to(device))
-    sources, drawn = every_kind()
-    batches = Batches(sources, settings(8, 7, **drawn), torch.device("meta"))
-    for step in range(20):
-        batch = batches.at(step)
-        assert batch.image.shape == batch.x0.shape == batch.eps.shape == (7, 1, 8, 8)
-        for name in FIELDS[2:]:
-            assert getattr(batch, name).is_meta
-    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
-        batch.image.sum().item()
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_makes_the_batches_of_the_cpu_without_waiting_for_them():
-    sources, drawn = every_kind()
-    here = batches_of(sources, 8, 7, **drawn)
-    there = Batches(sources, settings(8, 7, **drawn), torch.device("cuda"))
-    there.at(0)  # allocates, and that may wait
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        made = there._made(range(20))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    for step, (ahead, block) in enumerate(zip(there.ahead(range(20)), made, strict=True)):
-        one = here.at(step)
-        for name in FIELDS:
-            expected = torch.as_tensor(getattr(one, name))
-            for found in (getattr(ahead, name), getattr(block, name)):
-                torch.testing.assert_close(torch.as_tensor(found).cpu(), expected, atol=1e-6, rtol=1e-6)

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from training.build import build_denoiser, load_segmenter
 from training.checkpoint import load_weights
-from training.errors import ConfigError, DeviceError
+from training.errors import ConfigError, DeviceLostError
 from training.fit import loop
 from training.fit.batches import Batches
 from training.fit.progress import Ending
@@ -324,7 +324,9 @@ def test_a_device_that_gives_up_is_not_called_again(phantom, tmp_path, monkeypat
 
     monkeypatch.setattr(TrainingStep, "__call__", call)
     try:
-        with pytest.raises(DeviceError, match=r"cpu gave up: CUDA error: unspecified launch failure; start the same"):
+        with pytest.raises(
+            DeviceLostError, match=r"cpu gave up \(CUDA error: unspecified launch failure\); start the same"
+        ):
             run(quick(), phantom, tmp_path)
     finally:
         after.__exit__(None, None, None)

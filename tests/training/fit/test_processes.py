@@ -3,16 +3,16 @@
 import json
 import os
 import signal
+from contextlib import suppress
 
+import psutil
 import pytest
 import torch
 
-from training.errors import ConfigError, DeviceError
 from training.fit.batches import Batches
-from training.fit.lock import locked
-from training.fit.processes import Processes, is_first_process, joined_processes
 from training.fit.run import train_run
-from training.model_card import newest_checkpoint
+from training.lock import locked
+from training.model_card import newest_checkpoint, read_card
 
 from .tiny_runs import (
     LAUNCHER,
@@ -52,54 +52,6 @@ def require_same_model(one, other, tolerance):
     for name, weight in one_weights.items():
         if name.startswith(("model.", "ema.")):
             torch.testing.assert_close(other_weights[name], weight, rtol=0, atol=tolerance)
-
-
-def test_a_single_process_agrees_with_itself():
-    alone = Processes()
-    assert (alone.rank, alone.count, alone.is_first) == (0, 1, True)
-    assert alone.any(True)
-    assert not alone.any(False)
-    assert alone.sum([1.5, 2.0]) == [1.5, 2.0]
-    with pytest.raises(ConfigError, match="wrong"), alone.together():
-        raise ConfigError("wrong")
-    module = torch.nn.Linear(1, 1)
-    assert alone.wrapped(module) is module
-
-
-def test_an_error_of_our_own_is_not_taken_for_a_lost_process():
-    with pytest.raises(RuntimeError, match="timeout"), Processes().losses_told():
-        raise RuntimeError("timeout")
-    with pytest.raises(RuntimeError, match="shapes"), Processes(count=2).losses_told():
-        raise RuntimeError("shapes do not match")
-    two = Processes(count=2, timeout=5)
-    with pytest.raises(DeviceError, match="did not answer for 5 s; start the same command"), two.losses_told():
-        raise RuntimeError("[pair.cc:534] Connection closed by peer [127.0.0.1]:1234")
-
-
-@pytest.mark.parametrize(
-    ("environment", "says"),
-    [
-        ({"WORLD_SIZE": "2"}, "the environment has RANK = ''"),
-        ({"WORLD_SIZE": "two"}, "WORLD_SIZE = 'two'"),
-        ({"WORLD_SIZE": "2", "RANK": "0"}, "LOCAL_RANK = ''.*start them with torchrun"),
-    ],
-)
-def test_an_environment_that_names_half_of_the_processes_is_refused(monkeypatch, environment, says):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigError, match=says), joined_processes("cpu"):
-        pass
-
-
-def test_a_wait_of_no_time_is_refused():
-    with pytest.raises(ConfigError, match="must be positive"), joined_processes("cpu", 0):
-        pass
-
-
-def test_the_first_process_speaks(monkeypatch):
-    assert is_first_process()
-    monkeypatch.setenv("RANK", "1")
-    assert not is_first_process()
 
 
 def test_one_then_two_then_one_process_train_the_model_that_one_does(phantom, tmp_path, monkeypatch, one_thread):
@@ -196,6 +148,27 @@ def test_a_signal_to_one_process_stops_both_after_the_same_step(phantom, tmp_pat
     finish([first, second], limit=30)
     assert [first.returncode, second.returncode] == [143, 143]
     assert newest_checkpoint(tmp_path) is not None
+
+
+def test_processes_whose_launcher_is_killed_write_a_checkpoint_and_end(phantom, tmp_path):
+    endless = ["fit.steps=100000", "fit.decay_steps=10", "fit.checkpoint_every=99999"]
+    launch = ["--standalone", "--nproc-per-node", "2", "-m", "training"]
+    launcher = start([*launch, *arguments(phantom, tmp_path, *endless)], LAUNCHER)
+    for line in launcher.stdout:
+        if line.startswith("step 15/"):
+            break
+    workers = psutil.Process(launcher.pid).children()
+    assert len(workers) == 2
+    launcher.kill()
+    try:
+        said, complaints = launcher.communicate(timeout=30)  # until nobody holds the other end, the workers neither
+    finally:
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+    step = read_card(newest_checkpoint(tmp_path).with_suffix(".json")).step
+    assert f"{tmp_path}: stopped at step {step} of 100000" in said
+    assert "Traceback" not in complaints
 
 
 @pytest.mark.slow

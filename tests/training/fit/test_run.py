@@ -17,8 +17,8 @@ from training.data.opening import open_dataset
 from training.data.phantom import phantom_case
 from training.errors import CheckpointError, ConfigError, DataFormatError, DeviceError
 from training.fit import loop
-from training.fit.lock import HOLDER, locked
 from training.fit.run import train_run
+from training.lock import HOLDER, locked
 from training.model_card import checkpoints, newest_checkpoint, read_card
 
 from .tiny_runs import arguments, bits, free_port, killed_run, quick, require_equal_runs, run, start, weights
@@ -30,7 +30,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from training.errors import ConfigError
-from training.fit.lock import locked
+from training.lock import locked
 try:
     with locked(Path(sys.argv[1])):
         print("holds", flush=True)
@@ -148,7 +148,7 @@ def test_a_file_without_a_train_split_is_refused(tmp_path):
 
 def test_a_folder_that_is_a_file_is_refused(phantom, tmp_path):
     (tmp_path / "run").write_text("")
-    with pytest.raises(ConfigError, match="cannot train in"):
+    with pytest.raises(ConfigError, match="cannot write in"):
         run(quick(), phantom, tmp_path / "run")
 
 
@@ -240,14 +240,14 @@ def test_a_full_disk_at_the_start_is_told(phantom, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("training.fit.lock.write_bytes", full)
+    monkeypatch.setattr("training.lock.write_bytes", full)
     with pytest.raises(ConfigError, match=r"cannot write in .*No space left on device; make room"):
         run(quick(), phantom, tmp_path)
 
 
 def test_the_cpu_running_out_of_memory_is_told_with_what_helps(phantom, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "build_denoiser", lambda _: torch.empty(2**60, dtype=torch.uint8))
-    with pytest.raises(DeviceError, match=r"cpu has too little memory: .* smaller fit.batch_size or network"):
+    with pytest.raises(DeviceError, match=r"cpu has too little memory \(.*\); set a smaller fit.batch_size or network"):
         run(quick(), phantom, tmp_path)
 
 
@@ -274,7 +274,7 @@ def test_too_little_memory_is_told_with_what_helps(phantom, tmp_path, monkeypatc
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
 
     monkeypatch.setattr("training.fit.step.TrainingStep._compute", compute)
-    with pytest.raises(DeviceError, match=r"cpu has too little memory: .* smaller fit.batch_size"):
+    with pytest.raises(DeviceError, match=r"cpu has too little memory \(CUDA .* 2 GiB\); set a smaller fit.batch_size"):
         run(quick(), phantom, tmp_path)
 
 

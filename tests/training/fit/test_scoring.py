@@ -9,10 +9,10 @@ import torch
 from training.build import build_denoiser, build_objective
 from training.checkpoint import load_weights
 from training.fit.log import RunLog
-from training.fit.processes import Processes
 from training.fit.scoring import Scores
 from training.fit.step import TrainingStep
 from training.model_card import ModelCard
+from training.processes import Processes
 
 from .tiny_runs import quick
 

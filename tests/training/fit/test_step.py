@@ -9,8 +9,8 @@ import torch
 from training.build import build_denoiser, build_objective
 from training.config import FitConfig
 from training.fit.batches import Batch
-from training.fit.processes import Processes
 from training.fit.step import MAX_SKIPPED_IN_ROW, TrainingStep, average_share, learning_rate
+from training.processes import Processes
 
 from .tiny_runs import bits, quick
 

@@ -11,9 +11,8 @@ import torch
 
 import training.build as module
 from training.build import ModelCache, load_segmenter
-from training.errors import CheckpointError
+from training.errors import CheckpointError, DeviceError, DeviceLostError
 from training.model_card import SHIPPED
-from training.segmenters.interface import DeviceLostError
 
 CPU = torch.device("cpu")
 
@@ -98,5 +97,25 @@ def test_a_device_that_gives_up_while_the_model_goes_there_is_named(monkeypatch)
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
 
     monkeypatch.setattr(module, "_load_denoiser", give_up)
-    with pytest.raises(DeviceLostError, match="cpu gave up"):
+    with pytest.raises(
+        DeviceLostError, match=r"^cpu gave up \(CUDA error: device-side assert .*\); choose the device cpu"
+    ):
+        load_segmenter("demo", "cpu")
+
+
+@pytest.mark.parametrize("what", ["_load_denoiser", "DiffusionSegmenter"])
+def test_a_model_that_does_not_fit_into_memory_is_told_with_what_helps(monkeypatch, what):
+    """Fewer samples would not: none is drawn yet."""
+
+    def fill(*_, **__):
+        raise torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 8 GiB"
+        )
+
+    monkeypatch.setattr(module, what, fill)
+    says = (
+        r"^cpu has too little memory \(CUDA out of memory. Tried to allocate 20.00 MiB\); "
+        r"end what else runs there, or choose the device cpu$"
+    )
+    with pytest.raises(DeviceError, match=says):
         load_segmenter("demo", "cpu")

@@ -9,8 +9,7 @@ import torch
 import training.segmenters.diffusion as module
 from training.build import load_segmenter
 from training.data.phantom import phantom_case
-from training.errors import DeviceError
-from training.segmenters.interface import DeviceLostError
+from training.errors import DeviceError, DeviceLostError
 from training.segmenters.micro_batches import MicroBatches
 
 N, STEPS = 8, 4
@@ -112,7 +111,7 @@ def test_memory_that_runs_out_beside_the_network_is_met_too(segmenter, image, un
     monkeypatch.setattr(module, "normal_fields", failing)
     assert flips_per_million(draw(segmenter, image, "draw"), undisturbed) <= 10
     assert (failed, segmenter.batch) == ([8], 4)
-    with pytest.raises(DeviceError, match="too little memory for so many samples at once; draw fewer"):
+    with pytest.raises(DeviceError, match=r"cpu has too little memory \(CUDA .* 20.00 MiB\); draw fewer masks at once"):
         draw(segmenter, image, "walk")
 
 

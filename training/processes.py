@@ -1,4 +1,4 @@
-"""The processes that train one model together: which one this is, what they agree on, and how they fail as one.
+"""The processes that train or evaluate together: which one this is, what they agree on, and how they fail as one.
 
 Started by ``torchrun``, each process finds its place in the environment (RANK, WORLD_SIZE, LOCAL_RANK and the address
 of the first one).  Gradients go through DistributedDataParallel, by NCCL between GPUs; the few numbers that the hosts
@@ -37,13 +37,13 @@ class OtherProcessError(AmbisegError):
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together; a single one by default.
+    """This process among those that work together; a single one by default.
 
     Parameters
     ----------
     rank : this one's number
     count : how many there are
-    device : where this one trains
+    device : where this one works
     timeout : seconds for which one waits for another
     launcher : process id of what started several of them; None for a single one
     """
@@ -127,7 +127,7 @@ class Processes:
                 raise
             raise DeviceError(
                 f"process {self.rank} lost another process of this run: it ended, or did not answer for "
-                f"{self.timeout:g} s; start the same command again, it goes on from the last checkpoint"
+                f"{self.timeout:g} s; start the same command again, it goes on from what is saved"
             ) from error
 
     def _reduced(self, values: Sequence[float], operation: dist.ReduceOp.RedOpType) -> list[float]:
@@ -221,7 +221,7 @@ def _from_environment(name: str, default: int | None) -> int:
     except ValueError:
         raise ConfigError(
             f"the environment has {name} = {text!r} and names several processes; "
-            f"start them with torchrun --nproc-per-node N -m training train ..."
+            f"start them with torchrun --nproc-per-node N -m training train ..., or evaluate ..."
         ) from None
 
 

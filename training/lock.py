@@ -1,4 +1,4 @@
-"""One process at a time in a run's folder.
+"""One process at a time in a folder.
 
 The lock is the operating system's, so it ends with its process, however that ends; who holds it stands in a file
 beside it, for the one who is refused.
@@ -25,46 +25,42 @@ _PATIENCE = 1.0
 
 
 @contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
-    """Hold the folder, which is made if it is not there.
+def locked(folder: Path, doing: str = "training") -> Iterator[None]:
+    """Hold the folder, which is made if it is not there; ``doing`` says what for, to the one who is refused.
 
     Raises
     ------
     ConfigError
         If another process holds it, with its number and machine, or if the folder cannot be written.
     """
-    lock = FileLock(run_dir / LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise ConfigError(f"{_holder(run_dir)} is training in {run_dir}; wait for it or use another folder") from None
+        raise ConfigError(f"{_holder(folder)} is {doing} in {folder}; wait for it or use another folder") from None
     except OSError as error:
-        raise ConfigError(
-            f"cannot train in {run_dir}: {error.strerror}; choose a folder that can be written"
-        ) from error
+        raise ConfigError(f"cannot write in {folder}: {error.strerror}; choose a folder that can be written") from error
     try:
-        _sign(run_dir)
+        _sign(folder)
         yield
     finally:
-        remove(run_dir / HOLDER)
+        remove(folder / HOLDER)
         lock.release()
 
 
-def _sign(run_dir: Path) -> None:
+def _sign(folder: Path) -> None:
     try:
-        write_bytes(run_dir / HOLDER, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        write_bytes(folder / HOLDER, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
     except OSError as error:
-        raise ConfigError(
-            f"cannot write in {run_dir}: {error.strerror}; make room, or choose another folder"
-        ) from error
+        raise ConfigError(f"cannot write in {folder}: {error.strerror}; make room, or choose another folder") from error
 
 
-def _holder(run_dir: Path) -> str:
+def _holder(folder: Path) -> str:
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         try:
-            holder = json.loads((run_dir / HOLDER).read_bytes())
+            holder = json.loads((folder / HOLDER).read_bytes())
             pid, host = int(holder["pid"]), str(holder["host"])
         except (OSError, ValueError, KeyError, TypeError):
             time.sleep(0.02)
