@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import platform
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
+
+import psutil
 
 PACKAGES = ("napari-ambiseg", "torch", "numpy", "h5py", "safetensors")
 
@@ -47,3 +50,13 @@ def cpu_name() -> str:
             if name.strip() == "model name" and value.strip():
                 return value.strip()
     return platform.processor() or platform.machine()
+
+
+def peak_memory_mib() -> float | None:
+    """The most memory that this process has ever held, in MiB; None where the system does not tell."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset / 2**20)
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak / 2**20 if sys.platform == "darwin" else peak / 2**10)

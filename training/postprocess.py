@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from training.errors import ConfigError
+from training.errors import ConfigError, DataFormatError
 from training.records import BoolArray, require_masks
 
 # Neighbours within one mask only, so that a stack is labelled in one call, no object runs through two.
@@ -63,13 +63,38 @@ def relative_area(masks: BoolArray, r: float) -> BoolArray:
         On an empty set, or another dtype or dimension.
     """
     require_masks(masks, "post-processing")
+    kept = masks.copy()
+    kept[~survivors(masks.sum(axis=(1, 2)), r)] = False
+    return kept
+
+
+def survivors(areas: NDArray[np.integer], r: float) -> BoolArray:
+    """Which masks `relative_area` leaves as they are, from the number of pixels in each.
+
+    Parameters
+    ----------
+    areas : (n,) int, of all samples of one image
+    r : in [0, 1]
+
+    Returns
+    -------
+    (n,) bool
+
+    Raises
+    ------
+    ConfigError
+        If ``r`` lies outside [0, 1].
+    DataFormatError
+        On anything but one non-negative integer for each of n >= 1 masks.
+    """
     if not 0 <= r <= 1:
         raise ConfigError(f"relative area {r} is impossible; choose a value in [0, 1]")
-    area = masks.sum(axis=(1, 2))
-    kept = masks.copy()
+    is_integer = isinstance(areas, np.ndarray) and areas.dtype.kind in "iu"
+    if not (is_integer and areas.ndim == 1 and areas.size and areas.min() >= 0):
+        raise DataFormatError(f"areas of masks must be whole numbers of pixels, one for each mask, got {areas!r}")
     # The quotient, not the product: 7 / 100 >= 0.07 holds in floating point, 7 >= 0.07 * 100 does not.
-    kept[area / max(int(area.max()), 1) < r] = False
-    return kept
+    survives: BoolArray = areas / max(int(areas.max()), 1) >= r
+    return survives
 
 
 def remove_small_objects(masks: BoolArray, min_pixels: int) -> BoolArray:

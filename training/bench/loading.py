@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.bench.machine import describe_machine, peak_memory_mib
+from training.bench.machine import describe_machine
 from training.bench.outcome import Gate, Group, Outcome, Row
 from training.bench.rounds import Contender, interleave, require_rounds
 from training.data.dataset import ImageType, SliceArrays, white_level
@@ -27,6 +27,7 @@ from training.data.opening import open_dataset
 from training.data.phantom import phantom_case
 from training.data.prepare import Plan, prepare
 from training.errors import ConfigError, DataFormatError
+from training.machine import peak_memory_mib
 from training.records import AnnotatedSlice
 
 _SPLIT = "train"

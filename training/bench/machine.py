@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 
 import psutil
 import torch
@@ -35,13 +34,3 @@ def describe_machine(device: torch.device) -> dict[str, str | int | float | None
         "commit": git_commit(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     }
-
-
-def peak_memory_mib() -> float | None:
-    """The most memory that this process has ever held, in MiB; None where the system does not tell."""
-    if sys.platform == "win32":
-        return float(psutil.Process().memory_info().peak_wset / 2**20)
-    import resource  # not on Windows
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak / 2**20 if sys.platform == "darwin" else peak / 2**10)

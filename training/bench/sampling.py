@@ -10,12 +10,13 @@ from training.bench.accuracy import flip_limit
 from training.bench.drawers import FLIPS, Task
 from training.bench.entrants import OURS, PLAIN, Entrant, compete, entrants_asked_for
 from training.bench.fresh import fresh_denoiser
-from training.bench.machine import describe_machine, peak_memory_mib
+from training.bench.machine import describe_machine
 from training.bench.outcome import Gate, Outcome
 from training.bench.rounds import require_rounds
 from training.build import ModelCache
 from training.config import Config
 from training.data.phantom import phantom_case
+from training.machine import peak_memory_mib
 from training.precision import Precision
 from training.segmenters.experts import require_samples
 

@@ -8,12 +8,13 @@ import torch
 
 from training.bench.entrants import OURS, PLAIN, Entrant, compete, entrants_asked_for
 from training.bench.fresh import fresh_denoiser
-from training.bench.machine import describe_machine, peak_memory_mib
+from training.bench.machine import describe_machine
 from training.bench.outcome import Gate, Outcome
 from training.bench.rounds import require_rounds
 from training.bench.trainers import COMPARED, LOSS_ERROR, Training
 from training.config import AugmentConfig, Config
 from training.errors import ConfigError
+from training.machine import peak_memory_mib
 from training.precision import Precision
 
 # How far the losses of the first steps may be from the plain loop's.

@@ -6,120 +6,10 @@ the pairwise overlaps, which `compare` counts once; the functions below it answe
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-
-from training.errors import ConfigError
-from training.metrics.overlap import (
-    Scores,
-    count_pairs,
-    pairwise_distance,
-    require_same_grid,
-)
-from training.records import BoolArray, require_masks
-
-Estimator = Literal["V", "U"]
-
-
-@dataclass(frozen=True)
-class GedTerms:
-    """The squared generalized energy distance and what it is made of.
-
-    Parameters
-    ----------
-    value : ``2 cross - within_samples - within_experts``, in [0, 2] for "V"; "U" may fall below 0
-    cross : mean distance between a sample and an expert, E[d(s, y)]
-    within_samples : mean distance between two samples, E[d(s, s')]
-    within_experts : mean distance between two experts, E[d(y, y')], an expert with itself included
-    n_samples, n_experts : N and K
-    estimator : "V" or "U", see `ged_terms`
-    """
-
-    value: float
-    cross: float
-    within_samples: float
-    within_experts: float
-    n_samples: int
-    n_experts: int
-    estimator: Estimator
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """All pairwise overlaps of one case, counted once, and the scores that follow from them.
-
-    Parameters
-    ----------
-    cross_iou, cross_dice : (N, K) float64, samples against experts
-    sample_iou : (N, N) float64, samples against each other
-    expert_iou : (K, K) float64, experts against each other
-    """
-
-    cross_iou: Scores
-    cross_dice: Scores
-    sample_iou: Scores
-    expert_iou: Scores
-
-    def first(self, n: int) -> Comparison:
-        """The comparison of the first ``n`` samples alone."""
-        return Comparison(self.cross_iou[:n], self.cross_dice[:n], self.sample_iou[:n, :n], self.expert_iou)
-
-    def ged(self, estimator: Estimator) -> GedTerms:
-        """See `ged_terms`."""
-        n_samples, n_experts = self.cross_iou.shape
-        if estimator not in ("V", "U"):
-            raise ConfigError(f"unknown GED estimator {estimator!r}; choose one of: V, U")
-        if estimator == "U" and n_samples < 2:
-            raise ConfigError(f"the U estimator of GED compares different samples: needs n >= 2, got {n_samples}")
-        cross = 1 - float(self.cross_iou.mean())
-        within_samples = 1 - float(self.sample_iou.mean()) if estimator == "V" else self.sample_diversity
-        within_experts = 1 - float(self.expert_iou.mean())
-        value = 2 * cross - within_samples - within_experts
-        return GedTerms(value, cross, within_samples, within_experts, n_samples, n_experts, estimator)
-
-    @property
-    def iou(self) -> float:
-        """Mean IoU over all N x K pairs."""
-        return float(self.cross_iou.mean())
-
-    @property
-    def dice(self) -> float:
-        """Mean dice over all N x K pairs, the paper's "dice"."""
-        return float(self.cross_dice.mean())
-
-    @property
-    def hungarian_iou(self) -> float:
-        """See the function `hungarian_iou`."""
-        n_samples, n_experts = self.cross_iou.shape
-        size = math.lcm(n_samples, n_experts)
-        copies = self.cross_iou.repeat(size // n_samples, axis=0).repeat(size // n_experts, axis=1)
-        rows, columns = linear_sum_assignment(copies, maximize=True)
-        return float(copies[rows, columns].mean())
-
-    @property
-    def d_max(self) -> float:
-        """See the function `d_max`."""
-        return float(self.cross_dice.max(axis=0).mean())
-
-    @property
-    def sample_diversity(self) -> float:
-        """`diversity` of the samples."""
-        return _mean_over_distinct_pairs(1 - self.sample_iou)
-
-    @property
-    def expert_diversity(self) -> float:
-        """`diversity` of the experts."""
-        return _mean_over_distinct_pairs(1 - self.expert_iou)
-
-
-def _mean_over_distinct_pairs(distance: Scores) -> float:
-    """Mean of a symmetric (M, M) matrix with a zero diagonal, diagonal left out; NaN for M = 1."""
-    m = len(distance)
-    return float(distance.sum()) / (m * (m - 1)) if m > 1 else math.nan
+from training.metrics.comparison import Comparison, Estimator, GedTerms, without_self_pairs
+from training.metrics.counts import CaseCounts
+from training.metrics.overlap import mean, pairwise_iou
+from training.records import BoolArray
 
 
 def compare(samples: BoolArray, annotations: BoolArray) -> Comparison:
@@ -135,19 +25,7 @@ def compare(samples: BoolArray, annotations: BoolArray) -> Comparison:
     DataFormatError
         On an empty set, another dtype or dimension, or different H, W.
     """
-    require_masks(samples, "samples")
-    require_masks(annotations, "annotations")
-    require_same_grid(samples, annotations)
-    # One count over both sets together: packing the bits takes the time, and so each mask is packed once.
-    both = np.concatenate([samples, annotations])
-    counts = count_pairs(both, both)
-    n, pair_iou = len(samples), counts.iou
-    return Comparison(
-        cross_iou=pair_iou[:n, n:],
-        cross_dice=counts.dice[:n, n:],
-        sample_iou=pair_iou[:n, :n],
-        expert_iou=pair_iou[n:, n:],
-    )
+    return CaseCounts.of_masks(samples, annotations).first().pairs
 
 
 def ged_terms(samples: BoolArray, annotations: BoolArray, estimator: Estimator = "V") -> GedTerms:
@@ -241,4 +119,4 @@ def diversity(masks: BoolArray) -> float:
     DataFormatError
         On an empty set, or another dtype or dimension.
     """
-    return _mean_over_distinct_pairs(pairwise_distance(masks))
+    return without_self_pairs(1 - mean(pairwise_iou(masks, masks)), len(masks))

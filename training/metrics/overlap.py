@@ -59,7 +59,7 @@ def iou(a: BoolArray, b: BoolArray) -> Scores:
         On another dtype or on different H, W.
     """
     require_same_grid(a, b)
-    return _ratio((a & b).sum((-2, -1)), (a | b).sum((-2, -1)))
+    return ratio((a & b).sum((-2, -1)), (a | b).sum((-2, -1)))
 
 
 def dice(a: BoolArray, b: BoolArray) -> Scores:
@@ -68,12 +68,18 @@ def dice(a: BoolArray, b: BoolArray) -> Scores:
     Parameters, returns and errors as in `iou`.
     """
     require_same_grid(a, b)
-    return _ratio(2 * (a & b).sum((-2, -1)), a.sum((-2, -1)) + b.sum((-2, -1)))
+    return ratio(2 * (a & b).sum((-2, -1)), a.sum((-2, -1)) + b.sum((-2, -1)))
 
 
-def _ratio(part: Counts, whole: Counts) -> Scores:
-    """part / whole, where nothing out of nothing is everything."""
+def ratio(part: Counts, whole: Counts) -> Scores:
+    """part / whole, where nothing out of nothing is everything: 1."""
     return np.where(whole == 0, 1.0, part / np.maximum(whole, 1))[()]
+
+
+def mean(scores: Scores) -> float:
+    """Mean of all scores of an array that is not empty."""
+    # A third of the time of `ndarray.mean`, which matters for arrays of a few numbers.
+    return float(np.add.reduce(scores, axis=None)) / scores.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +99,12 @@ class PairCounts:
     @property
     def iou(self) -> Scores:
         """(N, K) float64."""
-        return _ratio(self.shared, self.area_a[:, None] + self.area_b - self.shared)
+        return ratio(self.shared, self.area_a[:, None] + self.area_b - self.shared)
 
     @property
     def dice(self) -> Scores:
         """(N, K) float64."""
-        return _ratio(2 * self.shared, self.area_a[:, None] + self.area_b)
+        return ratio(2 * self.shared, self.area_a[:, None] + self.area_b)
 
 
 def count_pairs(a: BoolArray, b: BoolArray) -> PairCounts:

@@ -4,7 +4,8 @@ import json
 
 import torch
 
-from training.bench.machine import describe_machine, peak_memory_mib
+from training.bench.machine import describe_machine
+from training.machine import peak_memory_mib
 
 
 def test_the_machine_is_described_in_json_values():

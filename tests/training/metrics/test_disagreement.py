@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from training.errors import DataFormatError
-from training.metrics import empty_share, pixel_variance, vote_fraction
+from training.metrics import empty_share, normalized_cross_correlation, pixel_variance, vote_fraction
 
 MASKS = np.array([[[1, 1, 0]], [[1, 0, 0]], [[1, 1, 0]], [[1, 0, 0]]], bool)
 
@@ -43,3 +45,48 @@ def test_probabilities_are_refused(function):
         function(np.full((2, 3, 3), 0.5))
     with pytest.raises(DataFormatError, match=r"\(0, 3, 3\)"):
         function(np.zeros((0, 3, 3), bool))
+
+
+def row(*pixels):
+    return np.array([pixels], bool)
+
+
+def test_ncc_of_a_toy_case_by_hand():
+    # Shares 1, 1/2, 0, 0: samples disagree 0, 1/4, 0, 0; with the expert 0, 1/2, 1, 0.
+    samples, expert = np.stack([row(1, 1, 0, 0), row(1, 0, 0, 0)]), np.stack([row(1, 1, 1, 0)])
+    expected = np.corrcoef([0, 1 / 4, 0, 0], [0, 1 / 2, 1, 0])[0, 1]
+    assert normalized_cross_correlation(samples, expert) == pytest.approx(expected, abs=1e-12)
+
+
+def test_ncc_is_one_where_samples_disagree_with_each_other_as_with_the_experts():
+    samples, experts = np.stack([row(1, 1, 0), row(1, 0, 0)]), np.stack([row(1, 1, 0), row(1, 0, 0)])
+    assert normalized_cross_correlation(samples, experts) == pytest.approx(1, abs=1e-12)
+
+
+def test_ncc_is_undefined_where_a_map_is_constant():
+    nothing, lesion = np.zeros((3, 1, 4), bool), np.stack([row(1, 1, 0, 0), row(1, 0, 0, 0)])
+    everywhere_half = np.stack([row(1, 1, 1, 1), row(0, 0, 0, 0)])
+    assert math.isnan(normalized_cross_correlation(nothing, lesion))
+    assert math.isnan(normalized_cross_correlation(lesion[:1], lesion))  # one sample
+    assert math.isnan(normalized_cross_correlation(np.stack([lesion[0]] * 3), lesion))  # all alike
+    assert math.isnan(normalized_cross_correlation(everywhere_half, lesion))
+    assert math.isfinite(normalized_cross_correlation(lesion, nothing))
+    assert math.isnan(normalized_cross_correlation(np.ones((1, 1, 1), bool), np.ones((1, 1, 1), bool)))
+
+
+def test_ncc_is_exact_where_the_sums_need_more_than_64_bits():
+    # 2^18 pixels, 240 samples: the square of the sum of u, each near 120^2, is above 2^63.
+    rng = np.random.default_rng(0)
+    samples = np.stack([rng.random((512, 512), np.float32) < 0.5 for _ in range(240)])
+    expert = rng.random((1, 512, 512)) < 0.5
+    share = samples.mean(axis=0)
+    expected = np.corrcoef((share * (1 - share)).ravel(), np.abs(share - expert[0]).ravel())[0, 1]
+    assert normalized_cross_correlation(samples, expert) == pytest.approx(expected, abs=1e-9)
+
+
+def test_ncc_refuses_what_cannot_be_compared():
+    good = np.ones((2, 4, 4), bool)
+    with pytest.raises(DataFormatError, match=r"samples: .*float64"):
+        normalized_cross_correlation(np.ones((2, 4, 4)), good)
+    with pytest.raises(DataFormatError, match=r"\(2, 4, 4\) and bool \(2, 4, 1\)"):
+        normalized_cross_correlation(good, good[:, :, :1])
