@@ -16,9 +16,9 @@ import numpy as np
 
 from training import load_segmenter
 from training.data.phantom import phantom_case
-from training.evaluation.evaluate import case_seed
 from training.evaluation.statistics import Interval, bootstrap_mean
 from training.metrics import compare, empty_share
+from training.rng import case_seed
 
 TRUTH = 64  # experts per phantom
 

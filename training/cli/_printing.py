@@ -59,28 +59,15 @@ def print_conversion(made: Mapping[str, Any], file: Mapping[str, Any]) -> None:
 
 
 def _slices(facts: Mapping[str, Any]) -> str:
-    return f"{_counted(facts['slices'], 'slice')} of {_counted(facts['patients'], 'patient')}"
+    return f"{counted(facts['slices'], 'slice')} of {counted(facts['patients'], 'patient')}"
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _shares(counts: Iterable[tuple[object, float]], total: float) -> str:
     return ", ".join(f"{name}: {100 * count / total:.1f} %" for name, count in counts)
-
-
-def print_scores(summary: Mapping[str, Any]) -> None:
-    cases, patients = (_counted(summary[what], what.removesuffix("s")) for what in ("cases", "patients"))
-    columns = "mean (no interval: one patient)" if summary["patients"] == 1 else "mean [95 % interval over patients]"
-    say(f"{summary['segmenter']}: {cases} of {patients}; {columns}")
-    if way := way_of_drawing(summary["sampling"]):
-        say(way)
-    for n, variants in summary["scores"].items():
-        for variant, scores in variants.items():
-            say(f"n = {n}, {variant}")
-            for name, score in scores.items():
-                say(f"  {name:18} {_interval(score)}")
 
 
 def way_of_drawing(provenance: Mapping[str, Any]) -> str | None:
@@ -90,21 +77,10 @@ def way_of_drawing(provenance: Mapping[str, Any]) -> str | None:
     eta, guidance = provenance.get("eta", 0), provenance.get("guidance", 1)
     parts = [
         provenance["sampler"] + (f" with eta {eta:g}" if eta else ""),
-        f"{_counted(provenance['steps'], 'step')} ({provenance['grid']})",
+        f"{counted(provenance['steps'], 'step')} ({provenance['grid']})",
         *([f"guidance {guidance:g}"] if guidance != 1 else []),
-        _counted(provenance["network_calls"], "network call"),
+        counted(provenance["network_calls"], "network call"),
         provenance["precision"],
         provenance["device"],
     ]
     return ", ".join(parts)
-
-
-def _interval(score: Mapping[str, float | None]) -> str:
-    if score["mean"] is None:
-        return "undefined"
-    text = f"{score['mean']:.3f}"
-    if score["low"] is not None:
-        text += f" [{score['low']:.3f}, {score['high']:.3f}]"
-    if score["undefined"]:
-        text += f"  ({score['undefined']} cases undefined)"
-    return text

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -25,12 +25,20 @@ from training.cli._arguments import (
     Steps,
     require_crop,
 )
-from training.cli._files import require_output, write_json
-from training.cli._printing import print_scores, say, way_of_drawing
+from training.cli._files import require_output
+from training.cli._printing import say, way_of_drawing
+from training.cli._scores import print_scores
 from training.errors import ConfigError
+from training.signals import stop_on_signals
 
-if TYPE_CHECKING:
-    from training.records import AnnotatedSlice
+Evaluated = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A shipped name (see `ambiseg models`), a run folder or a .safetensors file; or a reference: experts "
+        "(draws from the case's own annotations), empty, or human (each expert beside the others, n = 1).",
+    ),
+]
 
 
 @app.command()
@@ -57,6 +65,7 @@ def sample(
     from training.build import load_segmenter
     from training.data import crops
     from training.data.opening import open_dataset
+    from training.evaluation.run import another_size
     from training.export import write_samples
     from training.records import SampleSet, Trajectory
     from training.segmenters.interface import StepwiseSampler
@@ -71,7 +80,8 @@ def sample(
     segmenter = load_segmenter(
         model, device, sampler=sampler, steps=steps, grid=grid, eta=eta, guidance=guidance, precision=precision
     ).given(case)
-    _note_another_size(model, case)
+    if note := another_size(model, case.image.shape):
+        _note(note)
     seen = None
     if trajectory:
         if not isinstance(segmenter, StepwiseSampler):
@@ -92,7 +102,7 @@ def sample(
 
 @app.command()
 def evaluate(
-    model: Segmenter,
+    model: Evaluated,
     data: Data,
     split: Split = "val",
     samples: Annotated[str, typer.Option(help="Numbers of masks to score, separated by commas.")] = "4,16",
@@ -102,78 +112,94 @@ def evaluate(
     eta: Eta = None,
     guidance: Guidance = None,
     precision: Precision = "auto",
-    postprocess: Annotated[float, typer.Option(min=0, max=1, help="r of the relative-area post-processing.")] = 0.5,
+    postprocess: Annotated[
+        str, typer.Option(help="r of the relative-area post-processing; several, separated by commas; or none.")
+    ] = "0.5",
     seed: Seed = 0,
     cases: Annotated[int | None, typer.Option(min=1, help="Score the first so many slices only.")] = None,
     random_crop: RandomCrop = None,
     crop_seed: CropSeed = 0,
     device: Device = "auto",
-    out: Annotated[Path | None, typer.Option(help="Write the scores to this JSON file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the scores to this .json file, and those of each case beside it.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds for which one process of several waits for another.")
+    ] = 86_400,
 ) -> None:
-    """Score a model against the experts: GED, dice, IoU, diversity, empty masks, with intervals over patients."""
-    from itertools import islice
+    """Score a model against the experts: GED, dice, IoU, diversity, calibration, with intervals over patients.
 
+    With --out the same command again goes on where it was interrupted.  On several GPUs or cores:
+    torchrun --nproc-per-node N -m training evaluate ... --out scores.json
+    """
     from tqdm import tqdm
 
-    from training.build import load_segmenter
-    from training.data.crops import Cropped
-    from training.data.opening import open_dataset
-    from training.evaluation.evaluate import Evaluation, evaluate_cases
+    from training.evaluation.cases import Plan
+    from training.evaluation.run import evaluate_run
+    from training.processes import OtherProcessError, is_first_process
 
     require_crop(crop_seed, random_crop)
-    counts = _counts(samples)
+    plan = Plan(_whole_numbers(samples), _relative_areas(postprocess), seed)
     if out is not None:
         require_output(out, data, Path(model))
-    segmenter = load_segmenter(
-        model, device, sampler=sampler, steps=steps, grid=grid, eta=eta, guidance=guidance, precision=precision
-    )
-    with open_dataset(data) as dataset:
-        slices = dataset.split(split)
-        dataset.verify()  # single slices are read unchecked, and scores of damaged ones would look like any
-        if random_crop is not None:
-            slices = Cropped(slices, random_crop, crop_seed)
-        _note_another_size(model, slices[0])
-        total = min(len(slices), cases or sys.maxsize)
-        chosen = islice(slices, total)
-        rows = tqdm(
-            evaluate_cases(segmenter, chosen, counts, seed, postprocess),
-            total=total,
-            unit="case",
-            disable=None,
+    speaks = is_first_process()
+    progress = None
+    with stop_on_signals() as stop, tqdm(unit="case", disable=None if speaks else True) as bar:
+        run = evaluate_run(
+            model,
+            data,
+            out,
+            split=split,
+            plan=plan,
+            sampler=sampler,
+            steps=steps,
+            grid=grid,
+            eta=eta,
+            guidance=guidance,
+            precision=precision,
+            device=device,
+            cases=cases,
+            random_crop=random_crop,
+            crop_seed=crop_seed,
+            should_stop=stop.is_set,
+            tell=_note,
+            timeout=timeout,
         )
-        evaluation = Evaluation(segmenter.name, seed, postprocess, tuple(rows))
-        facts = {
-            "data": str(data),
-            "data_sha256": dataset.sha256(),
-            "split": split,
-            "crop": None if random_crop is None else {"size": random_crop, "seed": crop_seed},
-            "sampling": dict(segmenter.provenance),
-        }
-    summary = facts | evaluation.summary()
-    print_scores(summary)
-    if out is not None:
-        write_json(out, summary)
+        try:
+            while True:
+                progress = next(run)
+                if bar.total is None:  # what was done before counts neither for the rate nor for the time left
+                    bar.total, bar.n, bar.initial = progress.total, progress.done, progress.done
+                bar.update(progress.done - bar.n)
+        except StopIteration as end:
+            summary = end.value
+        except OtherProcessError:  # which says why
+            raise typer.Exit(2) from None
+    if summary is not None and progress is not None:
+        print_scores(summary, progress.cost)
+    if progress is None or not progress.is_finished:  # by a signal to this process, or to another one
+        if speaks:
+            where = f"at {progress.done} of {progress.total} cases" if progress else "before the first case"
+            hint = "" if out is None else "; the same command goes on from there"
+            say(f"{model}: stopped {where}{hint}")
+        raise typer.Exit(stop.exit_code or 128 + signal.SIGTERM)
 
 
-def _note_another_size(model: str, case: AnnotatedSlice) -> None:
-    """Tell where a model sees slices of another size than it was trained on."""
-    from training.build import REFERENCES
-    from training.model_card import find_weights, read_card
-
-    if model in REFERENCES:
-        return
-    side = read_card(find_weights(model).with_suffix(".json")).image_size
-    height, width = case.image.shape
-    if (height, width) == (side, side):
-        return
-    remedy = f"; --random-crop {side} shows it what it was trained on" if min(height, width) >= side else ""
-    typer.echo(
-        f"note: {model} was trained on {side} x {side} pixels, the slices have {height} x {width}{remedy}", err=True
-    )
+def _note(line: str) -> None:
+    typer.echo(f"note: {line}", err=True)
 
 
-def _counts(text: str) -> list[int]:
+def _whole_numbers(text: str) -> tuple[int, ...]:
     try:
-        return [int(part) for part in text.split(",")]
+        return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise ConfigError(f"cannot read the numbers of masks {text!r}; write them as 4,16") from None
+
+
+def _relative_areas(text: str) -> tuple[float, ...]:
+    if text.strip() == "none":
+        return ()
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"cannot read the relative areas {text!r}; write them as 0.3,0.5, or none") from None

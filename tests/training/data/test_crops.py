@@ -7,7 +7,7 @@ from training.data.crops import Cropped, crop_offset, random_crop
 from training.data.dataset import SliceArrays, SliceDataset
 from training.data.hdf5 import Hdf5Dataset, write_dataset
 from training.errors import ConfigError, DataFormatError
-from training.evaluation.evaluate import evaluate_cases
+from training.evaluation.cases import Plan, evaluate_cases
 from training.records import AnnotatedSlice
 from training.segmenters.experts import ExpertsOracle
 
@@ -137,10 +137,10 @@ def test_a_cropped_split_gives_each_slice_its_crop_in_any_order_and_company():
 def test_a_cropped_split_is_scored_case_by_case_whatever_stands_beside_it():
     cases = [numbered(f"slice {number}", first=number / 100) for number in range(6)]
     split, part = Cropped(InMemory(cases), 8), Cropped(InMemory(cases[4:1:-1]), 8)
-    whole = {row.key: row for row in evaluate_cases(ExpertsOracle(), split, [2])}
+    whole = {scored.key: scored for scored in evaluate_cases(ExpertsOracle(), enumerate(split), Plan((2,)))}
     assert tuple(whole) == split.keys
-    for row in evaluate_cases(ExpertsOracle(), part, [2]):
-        assert row == whole[row.key]
+    for scored in evaluate_cases(ExpertsOracle(), enumerate(part), Plan((2,))):
+        np.testing.assert_array_equal(scored.scores, whole[scored.key].scores)
 
 
 def test_all_crops_at_once_are_those_read_one_by_one():
