@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from training.cli import bench, data, masks, models
+from training.cli import ablate, bench, compare, data, masks, models, report
 from training.cli._app import app
 from training.errors import AmbisegError
 
-__all__ = ["app", "bench", "data", "main", "masks", "models"]
+__all__ = ["ablate", "app", "bench", "compare", "data", "main", "masks", "models", "report"]
 
 
 def main() -> None:
