@@ -164,7 +164,7 @@ class FitConfig(_Section):
     augment : how slices are varied
     """
 
-    steps: Positive = 400_000
+    steps: Annotated[int, Field(strict=True, gt=0, le=10**9)] = 400_000
     batch_size: Positive = 8
     learning_rate: Annotated[float, Field(strict=True, gt=0, le=1)] = 1e-4
     weight_decay: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.01

@@ -191,6 +191,27 @@ def test_the_references_are_models_too(folder):
     assert empty["low"] > 0.5
 
 
+@pytest.mark.parametrize(
+    ("model", "options", "note"),
+    [
+        ("human", ["--samples", "3", "--postprocess", "0.3", "--steps", "4"], "--samples, --steps, --postprocess"),
+        ("experts", ["--samples", "3", "--eta", "0.5", "--sampler", "ddim"], "--sampler, --eta"),
+        ("empty", ["--samples", "3", "--postprocess", "0.5"], None),
+    ],
+)
+def test_an_option_that_a_reference_does_not_heed_is_told(folder, model, options, note):
+    done = ambiseg("evaluate", model, folder / "phantom.hdf5", "--cases", 2, *options)
+    assert done.returncode == 0, done.stderr
+    expected = [f"note: {model!r} is no network, {note} mean nothing to it"] if note else []
+    assert [line for line in done.stderr.splitlines() if line.startswith("note: ")] == expected
+
+
+def test_the_shipped_model_says_that_it_has_never_seen_a_patient(folder):
+    done = ambiseg("evaluate", "demo", folder / "phantom.hdf5", "--cases", 1, "--samples", 1, "--steps", 1)
+    assert done.returncode == 0, done.stderr
+    assert "note: demo: Small model for trying the program: trained on synthetic slices only" in done.stderr
+
+
 def test_export_makes_a_model_for_others(folder, tmp_path):
     out = tmp_path / "small.safetensors"
     ok("export", folder / "run", out, "--name", "small", "--summary", "For tests.")
@@ -300,6 +321,11 @@ def test_a_model_shows_in_python_without_torch_until_it_is_loaded():
         (["sample", "{run}", "{data}", "{tmp}/out", "--steps", "99999999999"], "at most 100000"),
         (["sample", "experts", "{data}", "{tmp}/out", "--samples", "99999999999"], "at most 100000"),
         (["evaluate", "{run}", "{data}", "--out", "{data}"], "it is also what is read"),
+        (["sample", "{run}", "{data}", "{tmp}/" + "a" * 260], "File name too long; give another name"),
+        (["phantom", "{tmp}/" + "a" * 260], "File name too long; give another name"),
+        (["export", "{run}", "{tmp}/" + "a" * 260 + ".safetensors", "--name", "x"], "File name too long"),
+        (["compare", "{text}", "{text}", "--out", "{tmp}/" + "a" * 260], "File name too long; give another name"),
+        (["evaluate", "{run}", "{data}", "--out", "{tmp}/" + "a" * 260 + ".json"], "File name too long"),
         (["evaluate", "experts", "{data}", "--device", "cuda:77"], "no device 'cuda:77'"),
         (["export", "{run}", "{tmp}/no/x.safetensors", "--name", "x"], "does not exist; make it first"),
         (["export", "{run}", "{tmp}/out.bin", "--name", "x"], "must end in .safetensors"),

@@ -102,7 +102,9 @@ def test_each_ged_has_its_floor_and_what_is_above_it(capsys):
         assert f"{summary['floor']['4'][name]:.3f}" in floor
         found = summary["over_floor"]["4"]["raw"][name]
         assert f"{found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]" in over
-    assert "floor: what a perfect model would score on average, since 4 experts and n masks" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("floor: ")]
+    assert "if the 4 experts were independent" in line
+    assert line.endswith("because somebody marked them, it scores somewhat less")
 
 
 def test_heading_way_of_drawing_cost_and_legend_are_a_line_each(capsys):
@@ -118,7 +120,8 @@ def test_heading_way_of_drawing_cost_and_legend_are_a_line_each(capsys):
 def test_a_reference_has_no_way_of_drawing_and_an_unknown_cost_no_line(capsys):
     cost = COST | {"network_calls": 0, "peak_memory_mib": None, "device_name": None, "processes": 1}
     said = printed(capsys, evaluated()[0] | {"sampling": {"model": "experts"}}, cost).splitlines()
-    assert said[1] == ""
+    assert said[1].startswith("note: 5 patients only")
+    assert said[2] == ""
     assert said[-2] == "cost: 0 network calls a mask, 0.123 s an image (1,234 s in all), 1 process on cuda"
     assert "cost" not in printed(capsys, evaluated()[0])
 
@@ -131,9 +134,13 @@ def test_one_patient_has_no_interval(capsys):
 
 @pytest.mark.parametrize(("n", "told"), [(2, False), (4, True), (38, True), (40, False)])
 def test_few_patients_are_told(tmp_path, capsys, n, told):
-    assert ("patients the intervals are too narrow" in printed(capsys, evaluated(n=n)[0])) == told
+    said = printed(capsys, evaluated(n=n)[0])
+    assert ("patients only: the intervals are too narrow" in said) == told
+    assert said.find("note: ") < said.index("n = 4")
     path = saved(tmp_path, "a", n=n)
-    assert ("patients the intervals are too narrow" in compared(capsys, path, path)) == told
+    said = compared(capsys, path, path)
+    assert ("patients only: the intervals are too narrow" in said) == told
+    assert said.startswith("note: ") == (n < 40)
 
 
 def test_undefined_scores_are_counted_and_said(capsys):
@@ -158,10 +165,20 @@ def test_a_single_mask_has_no_floor_for_a_score_that_is_not_there(capsys):
 
 def test_the_human_row_has_neither_floor_nor_presence(capsys):
     summary, _, _ = evaluated(Plan((1,), (), 0), name="human")
-    said = printed(capsys, summary | {"floor": {}, "over_floor": {}, "reliability": {}})
+    said = printed(capsys, summary | {"reliability": {}})
+    assert summary["floor"]["1"]["ged_v"] is not None  # which is the score itself, and no measurement
     assert "GED (V)" in said
+    assert "above it" not in said
     assert "floor" not in said
-    assert "presence:" not in said
+    assert "presence," not in said
+
+
+def test_no_floor_stands_beside_a_score_that_is_undefined_in_one_variant(capsys):
+    summary, _, _ = evaluated(Plan((4,), (0.5,), 0))
+    summary["scores"]["4"]["raw"]["ged_u"] = {"mean": None, "low": None, "high": None, "undefined": 10}
+    said = printed(capsys, summary)
+    assert len(rows(said, "its floor")[0].split()) == 3  # "its floor", and that of the other variant
+    assert "undefined" not in rows(said, "above it")[0]
 
 
 def test_many_rs_are_told_in_tables_of_three(capsys):
@@ -183,12 +200,12 @@ def test_presence_is_told_for_the_most_masks_in_one_line(capsys):
         found = [case.n_found / 4 for case, i in zip(cases, masks, strict=True) if low <= i <= high]
         if found:
             cases_of = f"{len(found)} case{'s' * (len(found) != 1)}"
-            parts.append(f"{low if low == high else f'{low}-{high}'}: {100 * np.mean(found):.0f} % ({cases_of})")
+            masks_of = low if low == high else f"{low}-{high}"
+            show, see = ("", "") if parts else (" show a lesion", " of the experts see one")
+            parts.append(f"{masks_of}{show} ({cases_of}): {100 * np.mean(found):.0f} %{see}")
     assert len(parts) > 2
-    (line,) = [line for line in printed(capsys, summary).splitlines() if line.startswith("presence: ")]
-    assert line == (
-        f"presence: where so many of 16 raw masks have a lesion, so many experts see one: {', '.join(parts)}"
-    )
+    (line,) = [line for line in printed(capsys, summary).splitlines() if line.startswith("presence, ")]
+    assert line == f"presence, 16 raw masks: {'; '.join(parts)}"
 
 
 def test_numbers_have_the_digits_that_they_need_and_no_minus_zero(capsys):
@@ -229,17 +246,55 @@ def test_a_comparison_says_in_words_which_is_better_and_only_where_it_is_sure(tm
         case.scores[:, NAMES.index("iou")] += (-1) ** case.index
 
     said = compared(capsys, saved(tmp_path, "a"), saved(tmp_path, "b", change=worse_or_not))
-    assert said.startswith(f"a: a ({tmp_path}/a.json)\nb: b ({tmp_path}/b.json)\nthe same 10 cases of 5 patients")
-    assert "  segmenter: a a, b b\n" in said
+    assert said.startswith("note: 5 patients only")
+    assert f"\na: a ({tmp_path}/a.json)\nb: b ({tmp_path}/b.json)\nthe same 10 cases of 5 patients" in said
+    assert "segmenter" not in said
     assert "\nn = 4, raw" in said
     assert "b - a [95 % interval over patients]" in said
-    assert rows(said, "dice")[0].split()[3:] == ["0.200", "[0.200,", "0.200]", "b", "is", "better"]
-    assert rows(said, "GED (V)")[0].split()[4:] == ["-0.200", "[-0.200,", "-0.200]", "b", "is", "better"]
-    assert rows(said, "E d(s, s')")[0].endswith("b is higher")
+    assert rows(said, "dice")[0].split()[3:] == ["0.200", "[0.200,", "0.200]", "b", "is", "better", "(few", "patients)"]
+    assert rows(said, "GED (V)")[0].split()[4:] == [
+        "-0.200",
+        "[-0.200,",
+        "-0.200]",
+        "b",
+        "is",
+        "better",
+        "(few",
+        "patients)",
+    ]
+    assert rows(said, "E d(s, s')")[0].endswith("b is higher (few patients)")
     assert rows(said, "IoU")[0].endswith("]")
     assert rows(said, "soft dice")[0].endswith("0.000 [0.000, 0.000]")
     assert rows(said, "diversity, experts") == []
     assert max(len(line) for line in said.splitlines() if line.startswith(" ")) <= WIDEST
+
+
+def test_below_five_patients_nothing_is_called_better(tmp_path, capsys):
+    said = compared(capsys, saved(tmp_path, "a", n=8), saved(tmp_path, "b", n=8, better=0.1))
+    assert rows(said, "dice")[0].endswith("too few patients to say")
+    assert "is better" not in said
+    assert "nearer the experts" not in said
+    said = compared(capsys, saved(tmp_path, "c", n=40), saved(tmp_path, "d", n=40, better=0.1))
+    assert rows(said, "dice")[0].endswith("b is better")
+    assert "few patients" not in said
+
+
+def test_a_comparison_says_where_nothing_is_defined_in_both_and_shortens_hashes(tmp_path, capsys):
+    def some_undefined(case):
+        case.scores[:, NAMES.index("ged_u")] = np.nan
+        if case.index < 3:
+            case.scores[:, NAMES.index("ncc")] = np.nan
+
+    a, b = saved(tmp_path, "a"), saved(tmp_path, "b", change=some_undefined)
+    for path, commit in ((a, "a" * 40), (b, "b" * 40 + "+")):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"git_commit": commit}))
+    said = compared(capsys, a, b)
+    assert rows(said, "GED (U)")[0].split("  ")[-1].strip() == "no case where both are defined"
+    assert "undefined" not in rows(said, "GED (U)")[0]
+    assert "(3 undefined)" in rows(said, "S_NCC")[0]
+    assert "means are over the cases where both are defined" in said
+    assert f"  git_commit: a {'a' * 12}, b {'b' * 12}+\n" in said
+    assert "both are defined" not in compared(capsys, a, a)
 
 
 def test_a_comparison_tells_seeds_that_differ_and_a_single_patient(tmp_path, capsys):

@@ -33,8 +33,11 @@ from pydantic import Field, model_validator
 from training.ablation.settings import Section, read_toml
 from training.config import GridName, Positive, SamplerName
 from training.errors import ConfigError
+from training.evaluation.cases import Plan
 
 GRIDS = Path(__file__).parent / "grids"
+# In the folder of results these are not a grid's: the trainings, and what `ambiseg report` makes.
+_TAKEN = ("runs", "report")
 
 Table = Mapping[str, Any]
 
@@ -75,6 +78,10 @@ class Score(Section):
     seed: Seed = 0
     cases: Positive | None = None
     checkpoint: Literal["last", "best"] = "last"
+
+    def plan(self) -> Plan:
+        """What is scored of each case; a ConfigError for numbers that fit no evaluation."""
+        return Plan(samples=self.samples, postprocess=self.postprocess, seed=self.seed)
 
 
 class Choice(Section):
@@ -203,6 +210,8 @@ def load_grid(name: str) -> Grid:
             raise ConfigError(
                 f"the results of a grid lie in a folder of its name; {path.stem!r} should be letters, digits, - and _"
             )
+        if path.stem in _TAKEN:
+            raise ConfigError(f"the folder {path.stem!r} of the results is taken for other things; rename the grid")
     elif name in shipped(GRIDS):
         path = GRIDS / f"{name}.toml"
     else:

@@ -206,6 +206,7 @@ class _Resolver:
             raise ConfigError("the scored split is one for the whole grid; name it under [score], or with --split")
         plain = _merged(self._grid.score, *(choice.score for choice in choices))
         score = _section(Score, plain | {"split": self._data.split}, "score")
+        score.plan()  # what cannot be scored is known now, not after the training
         cases = self._scale.cases(score.cases, self._data.cases)
         available = min(score.cases or self._data.cases, self._data.cases)
         self._note({"score.cases": available}, {"score.cases": cases or self._data.cases})

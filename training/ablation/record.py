@@ -20,6 +20,8 @@ from training.errors import CheckpointError, ConfigError, DataFormatError
 from training.machine import git_commit, versions
 from training.model_card import newest_checkpoint, read_card
 
+# What a record may have besides, for those who show it.
+_OPTIONAL: dict[str, type] = {"seeds": dict, "settings": dict, "data": dict, "cautions": list, "notice": str}
 RECORD, RUNS, CLAIMS = "ablation.json", "runs", ".claims"
 FORMAT = 1
 SCORES_FORMAT = 2  # of the JSON files of `ambiseg evaluate`
@@ -210,6 +212,8 @@ def read_record(path: Path) -> dict[str, Any]:
             all(isinstance(found[name], str) for name in ("grid", "title", "split"))
             and isinstance(found["scale"], dict)
             and isinstance(found["common"], dict)
+            and all(isinstance(found.get(name, kind()), kind) for name, kind in _OPTIONAL.items())
+            and all(isinstance(values, list) for values in found.get("seeds", {}).values())
             and all(_is_cell(cell) for cell in found["cells"])
         )
     except (KeyError, TypeError, IndexError) as error:

@@ -25,7 +25,6 @@ from training.ablation.record import CLAIMS, NOT_DONE, RUNS, CellState, Record, 
 from training.ablation.trained import is_complete, is_ready, keep_weights, note_complete, weights_to_score
 from training.device import pick_device
 from training.errors import AmbisegError, ConfigError, DeviceLostError
-from training.evaluation.cases import Plan
 from training.evaluation.run import evaluate_run
 from training.fit.run import train_run
 
@@ -242,7 +241,7 @@ class _Work:
             self.ablation.data.scored.path,
             self.record.scores_path(cell),
             split=score.split,
-            plan=Plan(samples=score.samples, postprocess=score.postprocess, seed=score.seed),
+            plan=score.plan(),
             sampler=draw.sampler,
             steps=draw.steps,
             grid=draw.grid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import typer
 
 from training.cli._app import app
 from training.cli._arguments import Device
-from training.cli._printing import say
+from training.cli._printing import counted, say
 from training.errors import ConfigError
 from training.signals import stop_on_signals
 
@@ -115,6 +116,7 @@ def _run(
     for cell in cells:
         if cell.run is None:
             say(f"missing {cell.title}: {cell.absent}")
+    say(f"its tables and figures so far: ambiseg report {shlex.quote(str(out))}")
     for cell in cells:
         if outcome.states[cell.id].state == "failed":
             typer.echo(f"ambiseg: failed {cell.title}: {outcome.states[cell.id].reason}", err=True)
@@ -158,7 +160,8 @@ def _list(cells: Sequence[Cell], record: Record) -> None:
     runs = {cell.run.name: cell.run for cell in cells if cell.run is not None}
     steps = sum(run.config.fit.steps for run in runs.values())
     made = sum(record.steps_done(run) for run in runs.values())
-    say(f"{len(cells)} cells, {len(todo)} to do; {len(runs)} trainings of {steps:,} steps in all, {made:,} done")
+    trainings = f"{counted(len(runs), 'training')} of {counted(steps, 'step')} in all"
+    say(f"{counted(len(cells), 'cell')}, {len(todo)} to do; {trainings}, {made:,} done")
 
 
 def _part(text: str) -> tuple[int, int]:

@@ -102,6 +102,7 @@ def sample(
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     model: Evaluated,
     data: Data,
     split: Split = "val",
@@ -143,6 +144,8 @@ def evaluate(
     if out is not None:
         require_output(out, data, Path(model))
     speaks = is_first_process()
+    if speaks and (idle := _without_effect(context, model)):
+        _note(f"{model!r} is no network, {', '.join(idle)} mean nothing to it")
     progress = None
     with stop_on_signals() as stop, tqdm(unit="case", disable=None if speaks else True) as bar:
         run = evaluate_run(
@@ -183,6 +186,17 @@ def evaluate(
             hint = "" if out is None else "; the same command goes on from there"
             say(f"{model}: stopped {where}{hint}")
         raise typer.Exit(stop.exit_code or 128 + signal.SIGTERM)
+
+
+def _without_effect(context: typer.Context, model: str) -> list[str]:
+    """The options that were given to a reference though nothing of it depends on them."""
+    of_drawing = ("steps", "sampler", "grid", "eta", "guidance", "precision")
+    idle = {"human": ("samples", "postprocess", "seed", *of_drawing), "experts": of_drawing, "empty": of_drawing}
+    return [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in idle.get(model, ()) and context.params[option.name] != option.get_default(context)
+    ]
 
 
 def _note(line: str) -> None:

@@ -1,7 +1,9 @@
 """The table of an evaluation's cases: one line per case and variant, for spreadsheets and for `comparison`.
 
 Numbers are written so that reading gives the very same ones, an undefined score is an empty field, and the
-same cases give the same bytes.
+same cases give the same bytes.  Keys and patients are quoted, whatever they consist of.  A spreadsheet takes a
+text that begins with one of ``= + - @``, a tab or a line end for a formula: an apostrophe is written before such a
+text, and before one that begins with an apostrophe, and is taken off when the table is read.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 #: The columns before the scores: the case, then the variant.
 HEADING = ("index", "key", "patient", "experts", "found", "seed", "n", "postprocess")
 _CASE = HEADING[:6]
+# By any of these a spreadsheet, or our reader, would take a text for something else.
+_GUARD, _GUARDED = "'", tuple("=+-@\t\r\n'")
 
 _Variant = tuple[int, float | None]
 
@@ -47,19 +51,21 @@ class CaseTable:
 
     def __init__(self, path: Path, plan: Plan) -> None:
         self._replacing: AbstractContextManager[Path] = replacing(path)
-        self._variants = [(variant.n, "" if variant.r is None else f"{variant.r:g}") for variant in plan.variants]
+        self._variants = [(variant.n, "" if variant.r is None else repr(float(variant.r))) for variant in plan.variants]
 
     def __enter__(self) -> CaseTable:
         self._file = self._replacing.__enter__().open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(HEADING + NAMES)
+        self._file.write(",".join(HEADING + NAMES) + "\n")
         return self
 
     def add(self, case: CaseScores) -> None:
         """Write one case: a line per variant, in the plan's order."""
-        heading = (case.index, case.key, case.patient, case.n_experts, case.n_found, case.seed)
+        heading = (
+            f"{case.index},{_quoted(case.key)},{_quoted(case.patient)},{case.n_experts},{case.n_found},{case.seed}"
+        )
         for (n, r), scores in zip(self._variants, case.scores.tolist(), strict=True):
-            self._writer.writerow([*heading, n, r, *("" if math.isnan(x) else repr(x) for x in scores)])
+            numbers = ",".join("" if math.isnan(x) else repr(x) for x in scores)
+            self._file.write(f"{heading},{n},{r},{numbers}\n")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -249,6 +255,9 @@ def _parsed(fields: Sequence[str], names: Sequence[str], where: str) -> _Line:
         )
     field = dict(zip((*HEADING, *names), fields, strict=True))
 
+    def text(column: str) -> str:
+        return field[column].removeprefix(_GUARD)
+
     def whole(column: str, least: int = 0) -> int:
         text = field[column]
         if not (text.isascii() and text.isdecimal()) or not least <= int(text) < 2**63:
@@ -269,7 +278,7 @@ def _parsed(fields: Sequence[str], names: Sequence[str], where: str) -> _Line:
             )
         return value
 
-    case = CaseName(whole("index"), field["key"], field["patient"], whole("experts", 1), whole("found"), whole("seed"))
+    case = CaseName(whole("index"), text("key"), text("patient"), whole("experts", 1), whole("found"), whole("seed"))
     if case.found > case.experts:
         raise DataFormatError(f"{where}, column 'found': {case.found} of {case.experts} experts; evaluate again")
     r = number("postprocess") if field["postprocess"] else None
@@ -279,6 +288,12 @@ def _parsed(fields: Sequence[str], names: Sequence[str], where: str) -> _Line:
     return _Line(where, case, (whole("n", 1), r), scores)
 
 
+def _quoted(text: str) -> str:
+    """A field of text, by our own hand: which of them ``csv`` quotes depends on the version of Python."""
+    guarded = _GUARD + text if text.startswith(_GUARDED) else text
+    return '"' + guarded.replace('"', '""') + '"'
+
+
 def in_words(variants: Iterable[_Variant]) -> str:
     """Variants for an error's line."""
-    return ", ".join(f"n = {n} {'raw' if r is None else f'with r = {r:g}'}" for n, r in variants)
+    return ", ".join(f"n = {n} {'raw' if r is None else f'with r = {r!r}'}" for n, r in variants)

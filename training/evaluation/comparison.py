@@ -22,6 +22,7 @@ from training.evaluation.case_table import CaseTableFile, in_words
 from training.evaluation.cases import HUMAN, Plan, Variant
 from training.evaluation.request import FORMAT
 from training.evaluation.statistics import Interval, PatientSums
+from training.evaluation.summary import TOO_FEW_PATIENTS, few_patients
 from training.metrics.glossary import NAMES, SCORES
 
 Scores = NDArray[np.float64]
@@ -57,6 +58,8 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     DataFormatError
         If it cannot be read, is no evaluation, or one of another format.
     """
+    if path.is_dir():
+        raise DataFormatError(f"{path} is a folder; give a .json file in it that `ambiseg evaluate --out` wrote")
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -93,7 +96,8 @@ def compare_evaluations(a: Path, b: Path) -> dict[str, Any]:
     scores : ``scores["16"]["raw"]["ged_v"]`` for n, variants and scores that both have: means ``a`` and ``b`` over the
         cases where both are defined; ``difference``, b - a within each case, with its interval over patients and
         how many cases are undefined in either; ``verdict``: "a" or "b", whichever is better, where the interval
-        excludes 0; "a higher" or "b higher" there where higher is not better or worse; else null
+        excludes 0; "a higher" or "b higher" there where higher is not better or worse; else null, as it always is
+        below `TOO_FEW_PATIENTS`
 
     Raises
     ------
@@ -104,13 +108,18 @@ def compare_evaluations(a: Path, b: Path) -> dict[str, Any]:
     first, second = _opened(a), _opened(b)
     for what, remedy in _SHARED.items():
         there, here = first.summary[what], second.summary[what]
-        if there != here:
-            raise DataFormatError(f"cannot compare: {what} is {there!r} in {a}, but {here!r} in {b}; {remedy}")
+        if there == here:
+            continue
+        if what == "data_sha256":
+            raise DataFormatError(
+                f"cannot compare: {a} is of {_data(first.summary)}, but {b} of {_data(second.summary)}; {remedy}"
+            )
+        raise DataFormatError(f"cannot compare: {what} is {there!r} in {a}, but {here!r} in {b}; {remedy}")
     variants = [variant for variant in first.table.variants if variant in second.table.variants]
     if not variants:
         raise DataFormatError(
             f"cannot compare: {a} has {in_words(first.table.variants)}, {b} has {in_words(second.table.variants)}; "
-            f"evaluate both with the same --samples and --postprocess"
+            f"{_same_variants(first.summary, second.summary)}"
         )
     names = [name for name in NAMES if name in first.table.names and name in second.table.names]
     patients = _patients(first)
@@ -136,7 +145,7 @@ def compare_evaluations(a: Path, b: Path) -> dict[str, Any]:
         "cases": len(patients),
         "patients": sums.n_patients,
         "differs": dict(_differences(first.summary, second.summary)),
-        "warnings": list(_warnings(first.summary, second.summary)),
+        "warnings": list(_warnings(first.summary, second.summary, sums.n_patients)),
         "scores": scores,
     }
 
@@ -155,7 +164,7 @@ class _Compared:
 
     def _verdict(self, difference: Mapping[str, float | None], sums: PatientSums) -> str | None:
         low, high = difference["low"], difference["high"]
-        if low is None or high is None or low <= 0 <= high:
+        if sums.n_patients < TOO_FEW_PATIENTS or low is None or high is None or low <= 0 <= high:
             return None
         better = SCORES[self.name].better
         if better == "lower":
@@ -249,7 +258,20 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[s
             yield name, [there, here]
 
 
-def _warnings(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
+def _data(summary: Mapping[str, Any]) -> str:
+    return f"{summary['data']} (sha256 {str(summary['data_sha256'])[:12]})"
+
+
+def _same_variants(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    """How to make it that both have a variant in common."""
+    if HUMAN in (a["segmenter"], b["segmenter"]):
+        return "evaluate the other with --samples 1 --postprocess none"
+    return "evaluate both with the same --samples and --postprocess"
+
+
+def _warnings(a: Mapping[str, Any], b: Mapping[str, Any], patients: int) -> Iterator[str]:
+    if few := few_patients(patients):
+        yield few
     if a["seed"] != b["seed"]:
         yield (
             f"the seeds differ ({a['seed']} and {b['seed']}), so that the two do not share their noise; "

@@ -4,54 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from training.atomic import write_bytes
 from training.evaluation.case_table import CaseTable
+from training.evaluation.files import Files, is_cost, read_json
 from training.evaluation.journal import Journals, reading, writing
 from training.evaluation.request import Request, difference, fingerprint, without_program
 from training.evaluation.summary import Summary
 
-
-class Files:
-    """Where an evaluation lies.
-
-    Parameters
-    ----------
-    summary : the JSON file that was asked for, whose name ends in ".json"
-
-    Attributes
-    ----------
-    table : the scores of each case
-    cost : what the evaluation took, which is no part of its result
-    parts : the folder of the journals, while it goes on
-    """
-
-    def __init__(self, summary: Path) -> None:
-        self.summary = summary
-        self.table, self.cost, self.parts = (summary.with_suffix(end) for end in (".csv", ".cost.json", ".parts"))
+# What a summary says last.
+_SEAL = "sha256"
 
 
 def find_finished(
     files: Files, request: Request, tell: Callable[[str], None]
 ) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
-    """Summary and cost of this very evaluation, where they are there and the table is what was written."""
-    summary = _read(files.summary)
+    """Summary and cost of this very evaluation, where they are there and are what was written.
+
+    A cost that is not what is written about one is None.  What was changed is told, and counts as not there.
+    """
+    if not files.summary.exists():
+        return None
+    summary = _sealed(files.summary)
     if summary is None:
+        tell(f"{files.summary} is not what was written; its cases are scored again")
         return None
     then, now = fingerprint(summary), request.fingerprint()
     if difference(without_program(then), without_program(now)) is not None:
         return None
-    table = summary.get("case_table")
-    if not isinstance(table, dict) or not files.table.is_file() or table.get("sha256") != _sha256(files.table):
+    table = {"file": files.table.name, "sha256": _sha256(files.table) if files.table.is_file() else None}
+    if summary.get("case_table") != table:
+        tell(f"{files.table} is not the table that was written; its cases are scored again")
         return None
     tell(f"{files.summary} has this evaluation already")
     if differs := difference(then, now):
         tell(f"another version made it, {differs}; remove it to score again")
-    return summary, _read(files.cost)
+    return summary, _cost(files.cost)
 
 
 def publish(
@@ -89,23 +80,35 @@ def publish(
                 summary.add(case)
                 table.add(case)
         link = {"file": files.table.name, "sha256": _sha256(files.table)} if keep else None
-        content = request.heading() | summary.as_json() | {"case_table": link}
+        content = sealed(request.heading() | summary.as_json() | {"case_table": link})
         write_bytes(files.cost, json.dumps(cost, indent=2).encode())
         write_bytes(files.summary, json.dumps(content, indent=2, allow_nan=False).encode())
-        for path in files.parts.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif not path.name.startswith("."):  # the lock, which is still held
-                path.unlink()
+        files.remove_parts()
     return content
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A summary with the SHA-256 of all that it says, by which one that was edited is known."""
+    rest = {name: value for name, value in content.items() if name != _SEAL}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return rest | {_SEAL: hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _sealed(path: Path) -> dict[str, Any] | None:
+    """A summary; None if it is not what was written."""
     try:
-        found = json.loads(path.read_bytes())
+        found = read_json(path)
+        return found if isinstance(found, dict) and sealed(found) == found else None
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+
+
+def _cost(path: Path) -> dict[str, Any] | None:
+    try:
+        found = read_json(path)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if is_cost(found) else None
 
 
 def _sha256(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,16 +21,17 @@ from training.data.opening import open_dataset
 from training.device import device_errors_told
 from training.errors import ConfigError, DataFormatError
 from training.evaluation.cases import HUMAN, HUMAN_PLAN, Count, Plan, Scorer, score_block, score_experts, tallies
+from training.evaluation.files import Files
 from training.evaluation.journal import Cost
-from training.evaluation.outcome import Files, find_finished, publish
+from training.evaluation.outcome import find_finished, publish
 from training.evaluation.request import Request
 from training.evaluation.summary import Summary
 from training.evaluation.work import EvaluationProgress, Work
-from training.lock import HOLDER, LOCK, locked
+from training.lock import locked
 from training.machine import cpu_name, git_commit, versions
 from training.metrics.on_device import tally_many
 from training.metrics.tally import Tally
-from training.model_card import find_weights, read_card
+from training.model_card import ModelCard, find_weights, read_card
 from training.processes import Processes, joined_processes
 from training.records import BoolArray
 from training.segmenters.interface import SegmentationSampler
@@ -113,6 +114,7 @@ def evaluate_run(
 
         with processes.together():
             files = _files(out, processes, held)
+            files.require_apart_from(_read_files(model, data))
             dataset = held.enter_context(open_dataset(data))
             slices = dataset.split(split)
             crop = None
@@ -134,14 +136,20 @@ def evaluate_run(
         with processes.together():
             _require_same_everywhere(request, processes)
         with processes.together():
-            finished = find_finished(files, request, tell) if processes.is_first else None
+            finished = None
+            if processes.is_first:
+                if caution := _caution(model):
+                    tell(caution)
+                finished = find_finished(files, request, tell)
+                if finished is None:
+                    files.require_ours()
         if processes.any(finished is not None):
             content, cost = finished or (None, None)
             yield EvaluationProgress(request.cases, request.cases, is_finished=True, cost=cost)
             return content
         with processes.together():
             if processes.is_first:
-                held.enter_context(_alone_in(files.parts))
+                held.enter_context(_alone_in(files))
                 if note := another_size(model, slices[0].image.shape):
                     tell(note)
                 # Single slices are read unchecked, and scores of damaged ones would look like any.  The other
@@ -167,9 +175,10 @@ def evaluate_run(
 
 def another_size(model: str, shape: tuple[int, ...]) -> str | None:
     """What to tell of a model that sees slices of another size than it was trained on; None if it does not."""
-    if model in (*REFERENCES, HUMAN):
+    card = _card(model)
+    if card is None:
         return None
-    side = read_card(find_weights(model).with_suffix(".json")).image_size
+    side = card.image_size
     height, width = shape
     if (height, width) == (side, side):
         return None
@@ -177,13 +186,30 @@ def another_size(model: str, shape: tuple[int, ...]) -> str | None:
     return f"{model} was trained on {side} x {side} pixels, the slices have {height} x {width}{remedy}"
 
 
+def _caution(model: str) -> str | None:
+    """What a model's card says of it, such as that it has seen synthetic slices only; None if it says nothing."""
+    card = _card(model)
+    summary = " ".join(card.summary.split()) if card else ""
+    return f"{model}: {summary}" if summary else None
+
+
+def _card(model: str) -> ModelCard | None:
+    return None if model in (*REFERENCES, HUMAN) else read_card(find_weights(model).with_suffix(".json"))
+
+
+def _read_files(model: str, data: Path) -> list[Path]:
+    """What must not be replaced: data, weights, card."""
+    if model in (*REFERENCES, HUMAN):
+        return [data]
+    weights = find_weights(model)
+    return [data, weights, weights.with_suffix(".json")]
+
+
 def _files(out: Path | None, processes: Processes, held: ExitStack) -> Files:
     if out is None:
         if processes.count > 1:
             raise ConfigError("several processes meet in files; say where with --out scores.json")
         return Files(Path(held.enter_context(TemporaryDirectory(prefix="ambiseg-"))) / "scores.json")
-    if out.suffix != ".json":
-        raise ConfigError(f"the name of the scores must end in .json, got {out.name!r}; a .csv is written beside it")
     return Files(out)
 
 
@@ -214,18 +240,16 @@ def _require_same_everywhere(request: Request, processes: Processes) -> None:
 
 
 @contextmanager
-def _alone_in(parts: Path) -> Iterator[None]:
+def _alone_in(files: Files) -> Iterator[None]:
     """Hold the folder of the journals; it goes when nothing is left in it."""
     entered = False
     try:
-        with locked(parts, "evaluating"):
+        with locked(files.parts, "evaluating"):
             entered = True
             yield
     finally:
-        with suppress(OSError):  # someone else took it up at this very moment, or took it away
-            if entered and not {path.name for path in parts.iterdir()} - {LOCK, HOLDER}:
-                (parts / LOCK).unlink(missing_ok=True)
-                parts.rmdir()
+        if entered:
+            files.remove_folder()
 
 
 def _scorer(segmenter: SegmentationSampler | None, plan: Plan, device: torch.device) -> Scorer:

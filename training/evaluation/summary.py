@@ -20,10 +20,24 @@ if TYPE_CHECKING:
 #: What is averaged apart for slices that 0, 1, .. K of the experts marked.
 BY_FOUND = ("ged_v", "ged_u", "dice", "hm_iou", "diversity_model", "diversity_experts", "empty_model")
 
+#: Below so many patients intervals are too narrow: 95 % ones hold the truth in 91 % of cases and less (ADR 024).
+FEW_PATIENTS = 20
+#: Below so many they say nothing of which model is better.
+TOO_FEW_PATIENTS = 5
+
 # The resamples of every summary, so that intervals of two models on the same patients share them.
 _BOOTSTRAP_SEED = 0
 _GED = ("ged_v", "ged_u")
 _COLUMN = {name: column for column, name in enumerate(NAMES)}
+
+
+def few_patients(patients: int) -> str:
+    """What has to be said beside intervals over so few patients; "" where there are enough."""
+    if patients >= FEW_PATIENTS:
+        return ""
+    if patients == 1:
+        return "a single patient: it says nothing of others"
+    return f"{patients} patients only: the intervals are too narrow; from {FEW_PATIENTS} on they are about right"
 
 
 class Summary:
@@ -91,10 +105,12 @@ class Summary:
         scores : ``scores["16"]["raw"]["ged_v"]`` is ``{"mean", "low", "high", "undefined"}`` over the cases, with
             the 95 % interval over patients; n, then variant as `Plan.key` calls it, then each name of
             `training.metrics.glossary`
-        floor : ``floor["16"]["ged_v"]``, what the true distribution of experts itself would score on average: D/K + D/n
-            (V), D/K (U), with D the mean ``diversity_experts``; null for K = 1.  A model that never saw the
-            experts of a case cannot be expected to fall below.  For the reference "human" K - 1 stands for K
-        over_floor : as ``scores``, for "ged_v" and "ged_u" less each case's own floor
+        floor : ``floor["16"]["ged_v"]``, what the true distribution of experts itself would score on average if the K
+            experts were independent draws from it: D/K + D/n (V), D/K (U), with D the mean ``diversity_experts``;
+            null for K = 1.  Of slices that are in the data because somebody marked them the experts are not
+            independent, and a perfect model scores somewhat less (ADR 010)
+        over_floor : as ``scores``, for "ged_v" and "ged_u" less each case's own floor.  In both, K - 1 stands for K
+            for the reference "human", whose floor is its own score: an identity and no measurement
         by_found : ``by_found["3"]``, the slices that 3 of the K experts marked: ``cases`` and ``scores``, means of
             `BY_FOUND`; null where there is no case, or one in which the score is undefined
         reliability : ``reliability["16"]["raw"]``: what shares mean; null if no mask was drawn ("human").
@@ -153,7 +169,7 @@ class Summary:
 
 
 def _floor(plan: Plan, n_experts: int) -> NDArray[np.float64]:
-    """(V, 2) what the experts' diversity is multiplied with to give the floor of GED, by V and by U."""
+    """(V, 2) by what the experts' diversity is multiplied to give the floor of independent experts, V and U."""
     of_experts = 1 / n_experts if n_experts else math.nan
     return np.array([[of_experts + 1 / variant.n, of_experts] for variant in plan.variants])
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from training.data.dataset import SliceDataset
 from training.errors import ConfigError
 from training.evaluation.cases import IndexedCase, ScoredBlock, Scorer
+from training.evaluation.files import HALT
 from training.evaluation.journal import Journal, Journals, writing
 from training.evaluation.request import Request
 from training.machine import peak_memory_mib
@@ -26,8 +27,6 @@ from training.processes import Processes
 # Masks and cases that a GPU draws together.  Which cases these are depends on their places alone, so that neither
 # the number of processes nor an interruption changes any mask.
 _GPU_MASKS, _GPU_CASES = 256, 64
-# In the folder of the journals: a process stopped or failed, and the others need not go on.
-_HALT = "halt"
 # A journal may be lost while it is written; after so many times in vain it is no accident.
 _PATIENCE = 2
 # How often one process looks at what the others have written, in seconds.
@@ -79,7 +78,7 @@ class Work:
     ) -> None:
         self._request, self._parts, self._slices, self._scorer = request, parts, slices, scorer
         self._processes, self._asked_to_stop, self._tell = processes, should_stop, tell
-        self._halt, self._looked = parts / _HALT, 0.0
+        self._halt, self._looked = parts / HALT, 0.0
         on_gpu = processes.device.type == "cuda"
         self._block = max(1, min(_GPU_MASKS // request.plan.most, _GPU_CASES)) if on_gpu else 1
 

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from scipy.optimize import linear_sum_assignment
+import numpy as np
+from scipy import sparse
+from scipy.optimize import linear_sum_assignment, linprog
 
 from training.errors import ConfigError
 from training.metrics.overlap import Scores, mean
 
 Estimator = Literal["V", "U"]
+
+# Copies of masks that are matched one to one; of more, time and memory grow with the square.
+_LARGEST_MATCHING = 256
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class Comparison:
         """See the function `training.metrics.hungarian_iou`."""
         n_samples, n_experts = self.cross_iou.shape
         size = math.lcm(n_samples, n_experts)
+        if size > _LARGEST_MATCHING:
+            return _transported(self.cross_iou)
         copies = self.cross_iou
         if size > n_samples:
             copies = copies.repeat(size // n_samples, axis=0)
@@ -117,6 +124,20 @@ class Comparison:
     def expert_diversity(self) -> float:
         """`training.metrics.diversity` of the experts."""
         return without_self_pairs(self.expert_distance, len(self.expert_iou))
+
+
+def _transported(iou: Scores) -> float:
+    """The best matching of (N, K) IoUs without its copies: optimal transport between two uniform distributions.
+
+    Some best plan sends whole copies, so that the two are one number; this one takes N K variables, the
+    matching lcm(N, K)^2.  Exact to the solver's 1e-7.
+    """
+    n, k = iou.shape
+    leaving = sparse.kron(sparse.eye_array(n), np.ones((1, k)))
+    arriving = sparse.kron(np.ones((1, n)), sparse.eye_array(k))
+    shares = np.concatenate([np.full(n, 1 / n), np.full(k, 1 / k)])
+    found = linprog(-iou.ravel(), A_eq=sparse.vstack([leaving, arriving]), b_eq=shares, method="highs")
+    return float(-found.fun)
 
 
 def without_self_pairs(mean_distance: float, m: int) -> float:

@@ -58,7 +58,8 @@ class CaseCounts:
         anybody = (samples.any(axis=0) | annotations.any(axis=0)).ravel()
         active = anybody.nonzero()[0]
         marks = np.concatenate([masks.reshape(len(masks), -1).take(active, axis=1) for masks in (samples, annotations)])
-        return cls(marks, len(samples), anybody.size)
+        # Whoever views other bytes as bool has a 2 for True, and bytes are summed below.
+        return cls(marks.view(np.uint8) != 0, len(samples), anybody.size)
 
     @property
     def n_experts(self) -> int:
@@ -121,7 +122,7 @@ class CaseCounts:
             On another ``kept``.
         """
         n = self.n_samples if n is None else n
-        if not 1 <= n <= self.n_samples:
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= self.n_samples:
             raise ConfigError(f"scores of {n} samples are impossible; choose 1 to {self.n_samples}, which were drawn")
         if kept is None:
             return SetCounts(self, n, None)

@@ -42,6 +42,17 @@ def _described(masks: object) -> str:
     return f"{masks.dtype} {masks.shape}" if isinstance(masks, np.ndarray) else type(masks).__name__
 
 
+def _require_pairs(a: BoolArray, b: BoolArray) -> None:
+    require_same_grid(a, b)
+    try:
+        np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise DataFormatError(
+            f"masks to compare must have leading axes that broadcast, got {_described(a)} and {_described(b)}; "
+            f"for all pairs of two sets use pairwise_iou"
+        ) from None
+
+
 def iou(a: BoolArray, b: BoolArray) -> Scores:
     """Intersection over union, TP / (TP + FP + FN); two empty masks score 1.
 
@@ -56,9 +67,9 @@ def iou(a: BoolArray, b: BoolArray) -> Scores:
     Raises
     ------
     DataFormatError
-        On another dtype or on different H, W.
+        On another dtype, different H, W, or leading axes that do not broadcast.
     """
-    require_same_grid(a, b)
+    _require_pairs(a, b)
     return ratio((a & b).sum((-2, -1)), (a | b).sum((-2, -1)))
 
 
@@ -67,7 +78,7 @@ def dice(a: BoolArray, b: BoolArray) -> Scores:
 
     Parameters, returns and errors as in `iou`.
     """
-    require_same_grid(a, b)
+    _require_pairs(a, b)
     return ratio(2 * (a & b).sum((-2, -1)), a.sum((-2, -1)) + b.sum((-2, -1)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from matplotlib.figure import Figure
 from training.report.canvas import Format, drawing, rendered, style
 
 _GREY, _LOUD = "#555555", "#8a3b00"
+_NOTE_LETTERS = 12  # that fit into an inch of a line above the panels
+
+_HANDLE = 0.8  # inches of a line in the legend, with what is free around it
 
 
 @dataclass(frozen=True)
@@ -97,15 +101,17 @@ def draw_chart(chart: Chart, forms: Sequence[Format] = ("svg", "png")) -> dict[F
                 _draw_panel(ax, panel, labels)
         _draw_legend(figure, axes.ravel().tolist())
         if chart.note:
-            figure.suptitle(chart.note, fontsize=9, color=_LOUD, parse_math=False)
+            lines = textwrap.fill(chart.note, int(_NOTE_LETTERS * figure.get_figwidth()))
+            figure.suptitle(lines, fontsize=9, color=_LOUD, parse_math=False)
         return {form: rendered(figure, form) for form in forms}
 
 
 def draw_notice(title: str, lines: Sequence[str], forms: Sequence[Format] = ("svg", "png")) -> dict[Format, bytes]:
     """A figure that says why there is none."""
     with drawing(7.0, 2.0) as figure:
-        figure.text(0.5, 0.72, title, ha="center", fontsize=12, fontweight="bold", parse_math=False)
-        figure.text(0.5, 0.5, "\n".join(lines), ha="center", va="top", color=_GREY, parse_math=False)
+        figure.text(0.5, 0.8, title, ha="center", fontsize=12, fontweight="bold", parse_math=False)
+        wrapped = "\n".join(textwrap.fill(line, int(_NOTE_LETTERS * figure.get_figwidth())) for line in lines)
+        figure.text(0.5, 0.7, wrapped, ha="center", va="top", color=_GREY, parse_math=False)
         figure.patch.set_edgecolor("#999999")
         figure.patch.set_linewidth(1.5)
         figure.patch.set_linestyle("--")
@@ -180,11 +186,12 @@ def _draw_legend(figure: Figure, axes: Sequence[Axes]) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if handles:
+        widest = max(map(len, handles)) / _NOTE_LETTERS + _HANDLE
         legend = figure.legend(
             list(handles.values()),
             list(handles),
             loc="outside lower center",
-            ncols=min(4, len(handles)),
+            ncols=max(1, min(4, len(handles), int(figure.get_figwidth() / widest))),
             handlelength=4,
         )
         for text in legend.get_texts():

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.ablation.results import GridResult
+from training.ablation.scale import FULL
 from training.metrics.glossary import SCORES
 from training.report import paper
 from training.report.chart import Chart, Level, Panel, Series
-from training.report.heading import FULL, scale_of
+from training.report.heading import few_of, scale_of
 from training.report.material import Material, done, floor, measured
 from training.report.paper import CROPS
 
@@ -37,8 +38,8 @@ class FigureText:
 FIGURES: tuple[FigureText, ...] = (
     FigureText(
         "fig6",
-        "Fig. 6: reverse steps and samplers",
-        f"GED (V) and dice of n = {_N} masks against the number of reverse steps. Dotted: the paper's choice, "
+        "Fig. 6: sampling steps and samplers",
+        f"GED (V) and dice of n = {_N} masks against the number of sampling steps. Dotted: the paper's choice, "
         f"{paper.STEPS} steps.",
     ),
     FigureText(
@@ -101,7 +102,7 @@ def _steps(found: Found) -> tuple[tuple[Panel, ...], ...]:
         )
         return Panel(
             crop,
-            "reverse steps",
+            "sampling steps",
             _axis(score, _N),
             tuple(line for line in lines if line.points),
             _floor(of, score, _N),
@@ -203,9 +204,9 @@ def _position(label: str) -> float | None:
 
 
 def _floor(of: Found, score: str, n: int) -> tuple[Level, ...]:
-    """What the experts' own distribution would score on these cases; it depends on them, not on the model."""
+    """What the experts' own distribution would score if they were independent; it depends on the cases alone."""
     values = {round(value, 6) for _, scores in of if (value := floor(scores, n, score)) is not None}
-    return tuple(Level("floor: D/K + D/n", value) for value in sorted(values))
+    return tuple(Level("floor of independent experts: D/K + D/n", value) for value in sorted(values))
 
 
 def _best_losses(losses: GridResult | None, score: str, crop: str) -> tuple[Level, ...]:
@@ -232,4 +233,5 @@ def _note(grid: GridResult | None) -> str:
     n_done = sum(cell.state == "done" for cell in grid.cells)
     partly = f"{n_done} of {len(grid.cells)} runs are done. " if n_done < len(grid.cells) else ""
     scale = "" if scale_of(grid) == FULL else f"Scale {scale_of(grid)}: does not compare with the paper."
-    return f"{partly}{scale}".strip()
+    few = few_of(scores for _, scores in done(grid))
+    return f"{partly}{scale} {f'{few[0].upper()}{few[1:]}.' if few else ''}".strip()

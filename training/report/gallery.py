@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from training.ablation.results import CellResult
+from training.ablation.scale import FULL
 from training.data.crops import random_crop
 from training.data.dataset import Dataset
 from training.data.reading import open_isolated
@@ -25,8 +26,10 @@ from training.metrics import generalized_energy_distance
 from training.metrics.glossary import SCORES
 from training.records import AnnotatedSlice, BoolArray
 from training.report.case_picture import draw_case
-from training.report.heading import short
+from training.report.heading import few_of, scale_of, short, warnings_of
 from training.report.material import Evaluation, Material, done
+from training.report.model_note import model_note
+from training.report.paper import SAMPLERS, STEPS
 from training.segmenters.interface import SegmentationSampler
 
 RANKS: Mapping[str, float] = {
@@ -74,6 +77,7 @@ class Gallery:
 
     Parameters
     ----------
+    warnings : what must not be overlooked: a shorter run, few patients, what the model was trained on
     problem : why there are no pictures; empty if there are
     attribution : what the data file says of its source and licence
     """
@@ -82,6 +86,7 @@ class Gallery:
     pictures: tuple[Picture, ...] = ()
     problem: str = ""
     attribution: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def make_gallery(material: Material, data: Path | None = None, device: str = "auto") -> Gallery:
@@ -101,6 +106,8 @@ def make_gallery(material: Material, data: Path | None = None, device: str = "au
         f"The cases of the {', '.join([*RANKS][:-1])} and {[*RANKS][-1]} {SCORES[name].label}, n = {n}, of "
         f"{found.name}: {scores['cases']:,} cases, {scores['segmenter']}, seed {scores['seed']}."
     )
+    warnings = found.warnings or tuple(f"{found.name}: {few}." for few in [few_of([scores])] if few)
+    warnings += tuple(filter(None, [model_note(scores)]))
     try:
         choices = choose(_case_table(found), name, n)
         path = Path(str(scores["data"])) if data is None else data
@@ -113,19 +120,24 @@ def make_gallery(material: Material, data: Path | None = None, device: str = "au
                 _picture(choice, case, masks, name)
                 for choice, case, masks in _draw(dataset, scores, segmenter, choices, n)
             )
-            return Gallery(rule, drawn, attribution=attribution(dataset.attributes))
+            return Gallery(rule, drawn, attribution=attribution(dataset.attributes), warnings=warnings)
     except AmbisegError as error:
-        return Gallery(rule, problem=f"The pictures could not be made: {error}")
+        return Gallery(rule, problem=f"The pictures could not be made: {error}", warnings=warnings)
 
 
 def source(material: Material) -> Evaluation | None:
-    """The evaluation of a model with the most cases: of those in the folder, else of the ablations."""
+    """The evaluation of a model with the most cases: of those in the folder, else of the ablations.
+
+    Of several with as many, one at full scale comes first, then one that draws as the paper does, then the first.
+    """
     in_grids = [
         Evaluation(
             f"{grid.title}, {', '.join(cell.labels.values())}",
             Path(cell.scores_path),
             _found_again(cell, scores),
             cell.cost,
+            scale_of(grid) == FULL,
+            warnings_of(grid),
         )
         for grid in material.grids.values()
         for cell, scores in done(grid)
@@ -134,8 +146,14 @@ def source(material: Material) -> Evaluation | None:
     for candidates in (list(material.evaluations), in_grids):
         of_models = [found for found in candidates if (found.scores.get("sampling") or {}).get("model_sha256")]
         if of_models:
-            return max(of_models, key=lambda found: int(found.scores["cases"]))  # the first of equals
+            return max(of_models, key=_worth_showing)  # the first of equals
     return None
+
+
+def _worth_showing(found: Evaluation) -> tuple[int, bool, bool]:
+    how = found.scores["sampling"]
+    is_as_printed = (how.get("sampler"), how.get("steps")) == (SAMPLERS[128].lower(), STEPS)
+    return int(found.scores["cases"]), found.is_full, is_as_printed
 
 
 def _found_again(cell: CellResult, scores: Mapping[str, Any]) -> Mapping[str, Any]:

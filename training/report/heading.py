@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
+from training.ablation.grid import shipped
 from training.ablation.results import GridResult
-from training.report.material import done
+from training.ablation.scale import FULL, SCALES
+from training.evaluation.summary import few_patients
+from training.report.material import Material, done
 
-FULL = "full"
+#: The grids with cells that need the baselines.
+WITH_BASELINES = ("table1", "table2", "table4")
 _LONGEST = 3  # values of one kind that are listed; more are counted
 
 Facts = tuple[tuple[str, str], ...]
 
 
-def command(grid: str) -> str:
-    """What makes the results of a grid."""
-    return f"ambiseg ablate {grid} DATA OUT_DIR"
+def command(grid: str, material: Material) -> str:
+    """What makes the results of a grid: in this folder, on its data and at its scale, as far as they are known."""
+    own = material.grids.get(grid)
+    facts = next((found.facts for found in (own, *material.grids.values()) if found and found.facts.get("data")), {})
+    options = [f"--set {shlex.quote(f'{key}={value}')}" for key, value in facts.get("settings", {}).items()]
+    name = str(facts.get("scale", {}).get("name", FULL)).partition(" with ")[0]
+    if name != FULL:
+        is_known = name in shipped(SCALES) or name.replace(".", "").isdigit()
+        options.insert(0, f"--scale {name if is_known else f'{shlex.quote(name)}.toml'}")
+    made = " ".join(["ambiseg ablate", grid, _data_paths(facts), shlex.quote(str(material.folder)), *options])
+    return f"{made} (the baselines will stay missing)" if grid in WITH_BASELINES else made
+
+
+def _data_paths(facts: Mapping[str, Any]) -> str:
+    """The files that a grid was trained and scored on; DATA where nothing is recorded."""
+    data = facts.get("data") or {}
+    try:
+        paths = [file["path"] for file in (*data["training"], data["scored"])]
+    except (KeyError, TypeError):
+        return "DATA"
+    return " ".join(shlex.quote(str(Path(path))) for path in dict.fromkeys(paths)) or "DATA"
 
 
 def facts_of(grid: GridResult | None) -> Facts:
@@ -48,11 +71,17 @@ def evaluation_facts(found: Iterable[Mapping[str, Any]]) -> Facts:
 
 
 def warnings_of(grid: GridResult | None) -> tuple[str, ...]:
-    """What must not be overlooked: that runs were shortened, that patients are in two splits, a damaged record."""
+    """What must not be overlooked: shortened runs, few patients, patients in two splits, a damaged record."""
     if grid is None:
         return ()
-    lines = [grid.facts.get("notice"), *grid.facts.get("cautions", ())]
+    lines = [grid.facts.get("notice"), few_of(scores for _, scores in done(grid)), *grid.facts.get("cautions", ())]
     return tuple(f"{str(line)[:1].upper()}{str(line)[1:]}" for line in lines if line)
+
+
+def few_of(found: Iterable[Mapping[str, Any]]) -> str:
+    """A line where some evaluations are of too few patients for their intervals."""
+    least = min((int(scores["patients"]) for scores in found), default=None)
+    return "" if least is None else few_patients(least)
 
 
 def scale_of(grid: GridResult) -> str:
@@ -64,9 +93,13 @@ def scale_of(grid: GridResult) -> str:
 
 def split_of(scores: Mapping[str, Any]) -> str:
     """The split, and what of each slice was looked at."""
+    return f"{scores['split']}, {crop_of(scores)}"
+
+
+def crop_of(scores: Mapping[str, Any]) -> str:
+    """What of each slice was looked at."""
     crop = scores.get("crop")
-    what = "whole slices" if crop is None else f"random {crop['size']} × {crop['size']} crops, crop seed {crop['seed']}"
-    return f"{scores['split']}, {what}"
+    return "whole slices" if crop is None else f"random {crop['size']} × {crop['size']} crops, crop seed {crop['seed']}"
 
 
 def cases_of(scores: Mapping[str, Any]) -> str:

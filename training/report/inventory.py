@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ from training.report.figures import FIGURES
 from training.report.gallery import Gallery
 from training.report.heading import command
 from training.report.material import Material
-from training.report.table import Table
+from training.report.table import Table, loud_and_small
 from training.report.tables import why_missing
 
 State = Literal["here", "partly", "missing"]
@@ -39,28 +40,29 @@ def take_inventory(material: Material, tables: tuple[Table, ...], gallery: Galle
         Item(name, title, "here", "from the program's own formulas; needs no training")
         for name, title in (("fig2", "Fig. 2: the noise schedule"), ("fig3", "Fig. 3: loss weightings"))
     ]
-    grids = [_item(name, title, material.grids.get(name)) for name, title in titles.items()]
+    grids = [_item(name, title, material.grids.get(name), material) for name, title in titles.items()]
     n_found = len(material.evaluations)
+    how = f"ambiseg evaluate MODEL DATA --out {shlex.quote(str(material.folder / 'NAME.json'))}"
     evaluations = (
         Item("evaluations", "Evaluations", "here", f"{n_found} of them")
         if n_found
-        else Item("evaluations", "Evaluations", "missing", "ambiseg evaluate MODEL DATA --out OUT_DIR/NAME.json")
+        else Item("evaluations", "Evaluations", "missing", how)
     )
     cases = [] if gallery is None else [_gallery_item(gallery)]
-    others = [_item(grid.name, grid.title, grid) for grid in material.others]
+    others = [_item(grid.name, grid.title, grid, material) for grid in material.others]
     damaged = [Item("unreadable", "A file that could not be read", "missing", line) for line in material.unreadable]
     return (*grids[: len(tables)], *formulas, *grids[len(tables) :], *others, evaluations, *cases, *damaged)
 
 
-def _item(name: str, title: str, grid: GridResult | None) -> Item:
+def _item(name: str, title: str, grid: GridResult | None, material: Material) -> Item:
     if grid is None:
-        return Item(name, title, "missing", f"not run; {command(name)}")
+        return Item(name, title, "missing", f"not run; {command(name, material)}")
     n_done = sum(cell.state == "done" for cell in grid.cells)
     reasons = [": ".join(filter(None, why_missing(cell))) for cell in grid.cells if cell.state != "done"]
     detail = [f"{n_done} of {len(grid.cells)} runs done"]
     detail += [f"{reasons.count(reason)} × {clipped(reason)}" for reason in list(dict.fromkeys(reasons))[:3]]
     if notice := grid.facts.get("notice"):
-        detail.append(clipped(str(notice)))
+        detail.append(clipped(loud_and_small(str(notice))[0]))
     state: State = "missing" if not n_done else "here" if n_done == len(grid.cells) else "partly"
     return Item(name, title, state, "; ".join(detail))
 

@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from training.report.table import Entry, Table, interval, loud_and_small, number
+from training.report.table import Entry, Table, begins_group, interval, loud_and_small, number
 
 # What must not be parted at the end of a line: n = 4, r = 0.5, 95 %, GED (V).
 _TOGETHER = (re.compile(r"(\b\w̃?) = ([\d−-])"), re.compile(r"\d (%|× \d+|MiB)"), re.compile(r"(GED) (\([UV]\))"))
@@ -59,7 +59,10 @@ def table_html(table: Table) -> str:
     heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in (*table.heads, *table.columns))
     spans = _spans([row.heads for row in table.rows])
     rows = []
-    for row, span in zip(table.rows, spans, strict=True):
+    for at, (row, span) in enumerate(zip(table.rows, spans, strict=True)):
+        if begins_group(table, at):
+            width = len(table.heads + table.columns)
+            rows.append(f'<tr class="group"><th scope="colgroup" colspan="{width}">{escape(row.group_title)}</th></tr>')
         named = "".join(
             f'<th scope="{"rowgroup" if n > 1 else "row"}" rowspan="{n}">{escape(head)}</th>'
             for head, n in zip(row.heads, span, strict=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from training.ablation.results import CellResult, GridResult, read_results
 from training.errors import ConfigError, DataFormatError
+from training.evaluation.cases import HUMAN
 from training.metrics.glossary import SCORES
 
 #: The grids of the paper's tables and figures.
@@ -28,12 +29,16 @@ class Evaluation:
     path : of the JSON file
     scores : its content
     cost : content of the file of costs beside it; None where there is none
+    is_full : False for a cell of an ablation at another scale than the paper's
+    warnings : what must not be overlooked beside it
     """
 
     name: str
     path: Path
     scores: Mapping[str, Any]
     cost: Mapping[str, Any] | None
+    is_full: bool = True
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,12 @@ def variant_key(scores: Mapping[str, Any], r: float | None) -> str:
 
 
 def floor(scores: Mapping[str, Any], n: int, score: str) -> float | None:
-    """What the experts' own distribution would score for ``n`` masks: D / K + D / n (V), D / K (U)."""
+    """What the experts' own distribution would score for ``n`` masks if they were independent: D/K + D/n (V), D/K (U).
+
+    None for "human": an expert beside the others is at its floor by definition.
+    """
+    if scores["segmenter"] == HUMAN:
+        return None
     found = scores.get("floor", {}).get(str(n)) or {}
     value = found.get(score)
     return None if value is None else float(value)
@@ -164,6 +174,8 @@ def _read_evaluation(path: Path) -> Evaluation | None:
 
 
 def _read_json(path: Path) -> object:
+    if not path.is_file():
+        raise DataFormatError(f"{path.name}: is no plain file")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -182,7 +194,15 @@ def _check(path: Path, content: Mapping[str, Any]) -> None:
                         raise DataFormatError(f"{path.name}: score {name!r} for n = {n} is {score!r}, not numbers")
         counts = content["cases"], content["patients"], *content["postprocess"]
         well = all(map(_is_number, counts)) and bool(content["scores"])
-        _ = content["split"], content["data"], content["segmenter"]
+        well = well and all(isinstance(content[name], str) for name in ("split", "data", "segmenter", "data_sha256"))
+        well = well and all(isinstance(content.get(name, {}), dict) for name in ("sampling", "floor", "made_with"))
+        well = well and isinstance(content["seed"], int)
+        for n, floors in content.get("floor", {}).items():
+            int(n)
+            well = well and all(value is None or _is_number(value) for value in floors.values())
+        for found, group in (content.get("by_found") or {}).items():
+            int(found)
+            _ = group["cases"], group["scores"].items()
         if crop := content.get("crop"):
             _ = crop["size"], crop["seed"]
         for n, variants in (content.get("reliability") or {}).items():

@@ -23,8 +23,8 @@ in whether there is one at all. A model that is worth something draws masks that
 is compared with one truth here, but a set of n drawn masks with the masks of the K experts.
 
 Tables and figures follow the paper's numbering. Each cell has our mean over cases, its 95 % interval from drawing the
-patients (not the slices) anew, and the value that the paper prints. The two compare only if data, split, number of
-masks n and estimator are the same: look at what stands under each table.
+patients (not the slices) anew, and the value that the paper prints. The two compare only if the scale is full and data,
+split, number of masks n and estimator are the same: look at what stands above and under each table.
 """
 
 
@@ -127,7 +127,8 @@ def _numbers(table: Table, summary: str = "") -> str:
 
 
 def _gallery(gallery: Gallery) -> str:
-    parts = [paragraph(gallery.rule)] if gallery.rule else []
+    parts = [*map(warning, gallery.warnings)]
+    parts += [paragraph(gallery.rule)] if gallery.rule else []
     if gallery.problem:
         parts.append(warning(gallery.problem))
     parts += [
@@ -159,9 +160,8 @@ def _evaluations(table: Table, details: Iterable[Detail]) -> str:
             inner += f"<h4>{escape(detail.by_found.title)}</h4>{_table(detail.by_found)}"
         if inner:
             is_open = " open" if number == 0 else ""
-            parts.append(
-                f"<details{is_open}><summary>{escape(detail.name)}: what shares mean</summary>{inner}</details>"
-            )
+            what = "by findings" if detail.svg is None else "what shares mean"
+            parts.append(f"<details{is_open}><summary>{escape(detail.name)}: {what}</summary>{inner}</details>")
     return "".join(parts)
 
 

@@ -105,21 +105,21 @@ def _figures(material: Material, files: dict[str, bytes]) -> tuple[Illustration,
     }
     for text in FIGURES:
         chart, grid = result_chart(text.name, material), material.grids.get(text.name)
-        drawn = _notice(text, grid) if chart.is_empty else draw_chart(chart)
+        drawn = _notice(text, grid, material) if chart.is_empty else draw_chart(chart)
         numbers = None if grid is None or chart.is_empty else grid_table(grid)
         svg = _kept(text.name, drawn, files)
         shown[text.name] = Illustration(text, svg, describe(chart, text.title), numbers, warnings_of(grid))
     return tuple(shown[name] for name in sorted(shown))
 
 
-def _notice(text: FigureText, grid: GridResult | None) -> dict[Format, bytes]:
+def _notice(text: FigureText, grid: GridResult | None, material: Material) -> dict[Format, bytes]:
     """A figure without a line: the first reasons, and what makes it."""
     cells = [] if grid is None else [cell for cell in grid.cells if cell.state != "done"]
     reasons = dict.fromkeys(": ".join(filter(None, why_missing(cell))) for cell in cells)
     if grid is not None and not cells:
         reasons = {"What was run has other labels than the shipped grid's.": None}
     lines = [clipped(line, 90) for line in [*reasons][:2]] or ["Not run yet."]
-    return draw_notice(text.title, [*lines, f"To make it: {command(text.name)}"])
+    return draw_notice(text.title, [*lines, f"To make it: {clipped(command(text.name, material), 300)}"])
 
 
 def _kept(name: str, drawn: Mapping[Format, bytes], files: dict[str, bytes]) -> bytes:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from training.ablation.results import GridResult
 from training.metrics.glossary import SCORES
 from training.report.heading import (
     cases_of,
+    crop_of,
     data_name,
     evaluation_facts,
     facts_of,
+    few_of,
     short,
     split_of,
     warnings_of,
 )
 from training.report.material import Evaluation, Measured, floor, measured
+from training.report.model_note import model_note
 from training.report.table import Entry, Row, Table
 from training.report.tables import entry
 
@@ -52,33 +55,34 @@ def grid_table(grid: GridResult) -> Table:
 
 def evaluations_table(evaluations: tuple[Evaluation, ...]) -> Table:
     """The evaluations that lie in the folder: a row for each number of masks and r of the post-processing."""
-    rows = []
-    for found in evaluations:
+    rows: list[Row] = []
+    groups = _groups([found.scores for found in evaluations])
+    order = list(dict.fromkeys(groups))
+    for found, group in sorted(zip(evaluations, groups, strict=True), key=lambda pair: order.index(pair[1])):
         scores, cost = found.scores, found.cost or {}
         name = str(scores["segmenter"])
         for n, r in variants(scores):
-            numbers = [
-                Entry(measured(scores, n, score, r), "–", reference=floor(scores, n, score) if score in _GED else None)
-                for score in _GED + _SCORES
-            ]
+            numbers = [_beside_floor(scores, n, score, r) for score in _GED + _SCORES]
             costs = (
                 _plain(cost.get("network_calls"), 0),
                 _plain(cost.get("seconds_per_image"), 3),
                 _plain(cost.get("peak_memory_mib"), 0),
             )
             who = found.name if name == found.name else f"{found.name}: {name}"
-            rows.append(Row((who, str(n), masks(r)), (*numbers, *costs)))
+            rows.append(Row((who, str(n), masks(r)), (*numbers, *costs), group))
     return Table(
         "evaluations",
         "Evaluations",
-        "Mean [95 % interval over patients], for GED / the floor: what the experts' own distribution would score, "
-        "D/K + D/n for V and D/K for U, with D the mean distance of two of the K experts. What draws from the "
-        "very masks that it is scored with, as `experts` does, falls below it.",
+        "Mean [95 % interval over patients], for GED / the floor: what the experts' own distribution would score if "
+        "the K experts were independent, D/K + D/n for V and D/K for U, with D the mean distance of two of them. Where "
+        "slices are in the data because somebody marked them, a perfect model scores somewhat less; what draws from "
+        "the very masks that it is scored with, as `experts` does, far less.",
         ("What draws", "n", "Masks"),
         (*(SCORES[score].label for score in _GED + _SCORES), "network calls", "s per image", "peak MiB"),
         tuple(rows),
         evaluation_facts([found.scores for found in evaluations]) if evaluations else (),
-        _different([found.scores for found in evaluations]),
+        (*_different([found.scores for found in evaluations]), *_few(evaluations), *_models(evaluations)),
+        ("data", "split", "crop", "cases"),
         beside="floor",
     )
 
@@ -90,6 +94,9 @@ def found_table(evaluation: Evaluation) -> Table | None:
     names = ("ged_v", "ged_u", "dice", "empty_model")
     rows = []
     for k, group in sorted(found.items(), key=lambda item: int(item[0])):
+        if not group["cases"]:
+            rows.append(Row((str(k),), ("0", *[Entry(None, "no cases")] * len(names))))
+            continue
         means = group.get("scores", {}).get(str(n), {}).get("raw", {})
         numbers = [Entry(Measured(_mean(means.get(name)))) if name in means else Entry(None, "–") for name in names]
         rows.append(Row((str(k),), (f"{group['cases']:,}", *numbers)))
@@ -103,6 +110,41 @@ def found_table(evaluation: Evaluation) -> Table | None:
         ("cases", *(f"{SCORES[name].label}, n = {n}" for name in names)),
         tuple(rows),
     )
+
+
+def _beside_floor(scores: Mapping[str, Any], n: int, score: str, r: float | None) -> Entry:
+    """A score; GED beside its floor, unless it is undefined itself."""
+    found = measured(scores, n, score, r)
+    is_defined = found is not None and found.mean is not None
+    return Entry(found, "–", reference=floor(scores, n, score) if score in _GED and is_defined else None)
+
+
+def _groups(found: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Data, split, crop and cases of each evaluation, in words: rows compare where all of them are the same."""
+    hashes: dict[str, set[str]] = {}
+    for scores in found:
+        hashes.setdefault(data_name(scores), set()).add(str(scores.get("data_sha256")))
+    return [
+        (
+            f"{data_name(s)} ({short(s.get('data_sha256'))})" if len(hashes[data_name(s)]) > 1 else data_name(s),
+            str(s["split"]),
+            crop_of(s),
+            cases_of(s),
+        )
+        for s in found
+    ]
+
+
+def _few(evaluations: Iterable[Evaluation]) -> Iterator[str]:
+    names: dict[str, list[str]] = {}
+    for found in evaluations:
+        names.setdefault(few_of([found.scores]), []).append(found.name)
+    yield from (f"{', '.join(of)}: {few}." for few, of in names.items() if few)
+
+
+def _models(evaluations: Iterable[Evaluation]) -> Iterator[str]:
+    """What the models' cards say of them, each once."""
+    yield from dict.fromkeys(note for found in evaluations if (note := model_note(found.scores)))
 
 
 def variants(scores: Mapping[str, Any]) -> Iterator[tuple[int, float | None]]:
@@ -134,4 +176,4 @@ def _different(found: list[Mapping[str, Any]]) -> tuple[str, ...]:
         return ()
     names = [f"{data_name(s)} ({short(s.get('data_sha256'))}), {split_of(s)}, {cases_of(s)}" for s in found]
     listed = "; ".join(dict.fromkeys(names))
-    return (f"These evaluations are not all of the same cases, so their rows do not all compare: {listed}.",)
+    return (f"These evaluations are not all of the same cases, so rows compare within a group alone: {listed}.",)

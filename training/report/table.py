@@ -36,10 +36,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """What the row is about, a word for each head of the table, and its cells; plain text is shown as it is."""
+    """What the row is about, a word for each head of the table, and its cells; plain text is shown as it is.
+
+    ``group`` has a word for each of the table's ``groups``; rows that share them stand under one sub-heading.
+    """
+
+    @property
+    def group_title(self) -> str:
+        """The sub-heading."""
+        return " – ".join(self.group)
 
     heads: tuple[str, ...]
     cells: tuple[Entry | str, ...]
+    group: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ class Table:
     warnings : what must not be overlooked, such as that runs were shortened
     heads, columns : headings; the row heads come first
     facts : (what, value): data, split, number of cases, seeds, commit
+    groups : what the rows' groups are named by, each a column of the CSV
     beside : what the second number of a cell is: "printed", where each cell has one or a dash, "floor", or ""
     """
 
@@ -64,6 +74,7 @@ class Table:
     rows: tuple[Row, ...]
     facts: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     beside: Literal["printed", "floor", ""] = ""
 
     @property
@@ -115,6 +126,12 @@ def loud_and_small(warning: str) -> tuple[str, str]:
     return loud, f"Changed: {small}" if changed else ""
 
 
+def begins_group(table: Table, at: int) -> bool:
+    """Whether a sub-heading stands above the row of this number."""
+    group = table.rows[at].group
+    return bool(group) and (at == 0 or table.rows[at - 1].group != group)
+
+
 def as_markdown(table: Table) -> str:
     """The table as a Markdown page."""
     lines = [f"# {_plain(table.title)}", "", _plain(table.caption), ""]
@@ -122,7 +139,10 @@ def as_markdown(table: Table) -> str:
         loud, small = loud_and_small(warning)
         lines.append(f"**{_plain(loud)}** {_plain(small)}".rstrip() + "\n")
     lines += [_line(table.heads + table.columns), _line(["---"] * len(table.heads + table.columns))]
-    lines += [_line([*row.heads, *(table.text(cell) for cell in row.cells)]) for row in table.rows]
+    for at, row in enumerate(table.rows):
+        if begins_group(table, at):
+            lines.append(_line([f"**{row.group_title}**", *[""] * (len(table.heads + table.columns) - 1)]))
+        lines.append(_line([*row.heads, *(table.text(cell) for cell in row.cells)]))
     lines += [""] + [f"({number}) {_plain(note)}\n" for number, note in enumerate(table.notes, start=1)]
     lines += [f"- {_plain(what)}: {_plain(value)}" for what, value in table.facts]
     return "\n".join(lines).rstrip() + "\n"
@@ -133,18 +153,29 @@ def as_csv(table: Table) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(
-        [*table.heads, "column", "mean", "low", "high", "undefined", table.beside or "reference", "missing"]
+        [
+            *table.groups,
+            *table.heads,
+            "column",
+            "mean",
+            "low",
+            "high",
+            "undefined",
+            table.beside or "reference",
+            "missing",
+        ]
     )
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
             if isinstance(cell, str):
-                writer.writerow([*row.heads, column, cell, "", "", "", "", ""])
+                writer.writerow([*row.group, *row.heads, column, cell, "", "", "", "", ""])
                 continue
             ours = cell.measured or Measured(None)
             numbers = ["" if x is None else repr(x) for x in (ours.mean, ours.low, ours.high)]
             undefined = "" if cell.measured is None else str(ours.undefined)
             writer.writerow(
                 [
+                    *row.group,
                     *row.heads,
                     column,
                     *numbers,
@@ -161,5 +192,5 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes for neither markup of HTML nor a new line."""
-    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text that Markdown takes for neither markup of HTML nor a new line; ">" alone is neither."""
+    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")

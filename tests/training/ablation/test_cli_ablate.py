@@ -52,7 +52,7 @@ def test_two_processes_do_it_together_and_list_shows_it_done(grid_file, phantom,
     for process in both:
         code, said, err = ended(process)
         assert (code, err) == (0, "")
-        assert said.splitlines()[-1] == "small: 4 done"
+        assert said.splitlines()[-2:] == ["small: 4 done", f"its tables and figures so far: ambiseg report {out}"]
     assert states(out) == ["done"] * 4
     _, said, _ = ended(start(grid_file(), phantom, out, "--list"))
     assert "4 cells, 0 to do; 2 trainings of 20 steps in all, 20 done" in said
@@ -73,7 +73,7 @@ def test_a_signal_stops_it_politely_and_the_same_command_goes_on(grid_file, phan
     assert code == 128 + signal.SIGTERM
     assert said.splitlines()[-1] == "stopped; the same command goes on from there"
     code, said, _ = ended(start(grid_file(text), phantom, out, "--part", "1/2"))
-    assert (code, said.splitlines()[-1]) == (0, "small: 2 done")
+    assert (code, said.splitlines()[-2]) == (0, "small: 2 done")
     assert states(out) == ["missing", "missing", "done", "done"]
 
 
@@ -81,7 +81,7 @@ def test_a_failed_cell_is_told_in_the_end_and_by_the_exit_code(grid_file, phanto
     text = GRID.replace('label = "v"', 'label = "v", score.checkpoint = "best"')
     code, said, err = ended(start(grid_file(text), phantom, tmp_path / "out"))
     assert code == 2
-    assert said.splitlines()[-1] == "small: 2 done, 2 failed"
+    assert said.splitlines()[-2] == "small: 2 done, 2 failed"
     assert [line.startswith("ambiseg: failed v, dd") for line in err.splitlines()] == [True, True]
     lines = [line for line in said.splitlines() if line.startswith("[1/4] done x, ddim: GED (V) ")]
     assert lines[0].endswith("(n = 2)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 
 import numpy as np
@@ -73,8 +74,39 @@ def test_an_undefined_score_is_an_empty_field_and_raw_has_no_r(tmp_path):
     scores = np.zeros((N_LINES, len(NAMES)))
     scores[0, 0] = math.nan
     first, second = written(tmp_path / "t.csv", [case(7, scores=scores)]).read_text().splitlines()[1:3]
-    assert first.startswith(f"7,case 7,p,4,2,{2**62 + 7},4,,,0.0,0.0,")
-    assert second.startswith(f"7,case 7,p,4,2,{2**62 + 7},4,0.5,0.0,0.0,")
+    assert first.startswith(f'7,"case 7","p",4,2,{2**62 + 7},4,,,0.0,0.0,')
+    assert second.startswith(f'7,"case 7","p",4,2,{2**62 + 7},4,0.5,0.0,0.0,')
+
+
+NASTY = [
+    "\r", "a\rb", "\r\n", "\n", "a,b", '"', '""a"', "'", "''", "'=1", "=cmd|calc!A1", "+1", "@x", "-2", "\t1",
+    "", " a ", "007", "NaN", "ü漢字🫁", "\u2028", "\x0b\x0c\x1c\x85", "\0",
+]  # fmt: skip
+
+
+def test_any_key_and_patient_comes_back(tmp_path):
+    cases = [case(i, "k" + text, text) for i, text in enumerate(NASTY)]
+    cases += [case(len(NASTY) + i, text, "p") for i, text in enumerate(filter(None, NASTY))]
+    table = list(CaseTableFile(written(tmp_path / "t.csv", cases)))
+    assert [(name.key, name.patient) for name, _ in table] == [(one.key, one.patient) for one in cases]
+    np.testing.assert_array_equal([scores for _, scores in table], [one.scores for one in cases])
+
+
+@pytest.mark.parametrize("text", ["=cmd|calc!A1", "+1", "-2", "@x", "\t=1", "\r=1", "\n=1", "'", "'=1"])
+def test_no_text_is_a_formula_in_a_spreadsheet(tmp_path, text):
+    path = written(tmp_path / "t.csv", [case(0, text, text)])
+    with path.open(newline="", encoding="utf-8") as file:
+        _, first, *_ = csv.reader(file)
+    assert first[1:3] == ["'" + text] * 2
+
+
+def test_neighbouring_relative_areas_stay_apart(tmp_path):
+    areas = [0.3333331, 0.3333329, 1 / 3, 1.0]
+    tables = [written(tmp_path / f"{r}.csv", [case(0)], Plan((4, 16), (r,))) for r in areas]
+    assert [CaseTableFile(path).variants[1] for path in tables] == [(4, r) for r in areas]
+    other = written(tmp_path / "other.csv", [case(1)], Plan((4, 16), areas[1:2])).read_text().splitlines(keepends=True)
+    told = refusal(tmp_path, [tables[0].read_text(), *other[1:]])
+    assert "n = 16 with r = 0.3333329, expected n = 4 raw, n = 4 with r = 0.3333331" in told
 
 
 def test_the_same_cases_give_the_same_bytes(tmp_path):

@@ -66,7 +66,8 @@ def test_an_evaluation_beside_itself_differs_in_nothing(tmp_path):
     path = evaluation(tmp_path, "a", random_scores())
     compared = compare_evaluations(path, path)
     assert compared["differs"] == {}
-    assert compared["warnings"] == []
+    (warning,) = compared["warnings"]
+    assert warning == "15 patients only: the intervals are too narrow; from 20 on they are about right"
     for score in compared["scores"]["16"]["raw"].values():
         assert score["difference"] == {"mean": 0, "low": 0, "high": 0, "undefined": 0}
         assert score["verdict"] is None
@@ -160,9 +161,27 @@ def test_an_expert_beside_the_others_is_no_equal_opponent_and_that_is_said(tmp_p
     plan = Plan((1,), (), 0)
     a = evaluation(tmp_path, "human", random_scores(0, plan), plan)
     b = evaluation(tmp_path, "b", random_scores(1, plan), plan)
-    (warning,) = compare_evaluations(a, b)["warnings"]
+    _, warning = compare_evaluations(a, b)["warnings"]
     assert "'human' is one expert at a time" in warning
-    assert compare_evaluations(a, a)["warnings"] == []
+    assert len(compare_evaluations(a, a)["warnings"]) == 1  # few patients
+    with pytest.raises(DataFormatError, match=r"evaluate the other with --samples 1 --postprocess none$"):
+        compare_evaluations(a, evaluation(tmp_path, "c", random_scores()))
+
+
+@pytest.mark.parametrize(("patients", "verdict"), [(2, None), (4, None), (5, "a"), (20, "a")])
+def test_too_few_patients_give_no_verdict_however_sure_it_looks(tmp_path, patients, verdict):
+    names = [f"p{i % patients}" for i in range(N_CASES)]
+    a, b = (evaluation(tmp_path, "ab"[i], random_scores() + i, patients=names) for i in range(2))
+    compared = compare_evaluations(a, b)
+    found = compared["scores"]["4"]["raw"]["ged_v"]
+    assert found["difference"]["low"] == pytest.approx(1)
+    assert found["verdict"] == verdict
+    assert len(compared["warnings"]) == (patients < 20)
+
+
+def test_a_folder_is_refused_in_a_plain_line(tmp_path):
+    with pytest.raises(DataFormatError, match=r"is a folder; give a \.json file in it"):
+        compare_evaluations(tmp_path, tmp_path)
 
 
 def test_one_patient_has_a_difference_without_an_interval_or_a_verdict(tmp_path):
@@ -186,15 +205,18 @@ def test_what_differs_is_said_setting_by_setting(tmp_path):
         "segmenter": ["a", "b"], "data": ["lidc.hdf5", "copy.hdf5"], "sampling, steps": [10, 25],
         "sampling, eta": [None, 0.5], "seed": [0, 7], "git_commit": ["abc", None],
     }  # fmt: skip
-    assert len(compared["warnings"]) == 1
-    assert "seeds differ (0 and 7)" in compared["warnings"][0]
+    assert len(compared["warnings"]) == 2
+    assert "seeds differ (0 and 7)" in compared["warnings"][1]
     assert compared["a"]["sampling"]["steps"] == 10
 
 
 @pytest.mark.parametrize(
     ("heading", "message"),
     [
-        ({"data_sha256": "e" * 64}, "data_sha256 is 'ddd"),
+        (
+            {"data_sha256": "e" * 64, "data": "other.hdf5"},
+            r".*a.json is of lidc.hdf5 \(sha256 d{12}\), but .*b.json of other.hdf5 \(sha256 e{12}\); evaluate both on",
+        ),
         ({"split": "test"}, "split is 'val' in .*a.json, but 'test' in .*b.json"),
         ({"crop": {"size": 64, "seed": 0}}, "crop is None in .* the same --random-crop and --crop-seed"),
         ({"cases": 30}, "cases is 60 in .*, but 30 in .* the same --cases"),

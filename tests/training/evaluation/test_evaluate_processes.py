@@ -215,6 +215,9 @@ def test_several_processes_need_a_place_to_meet(phantoms):
     [
         (["--postprocess", "a"], "write them as 0.3,0.5, or none"),
         (["--out", "scores.txt"], "must end in .json"),
+        (["--out", "a.cost.json"], "must not end in .cost.json"),
+        (["--out", "a" * 260 + ".json"], "File name too long; give another name"),
+        (["--out", "a" * 236 + ".json"], "File name too long; give another"),
     ],
 )
 def test_a_slip_of_the_finger_is_one_line(phantoms, options, says):
@@ -224,3 +227,17 @@ def test_a_slip_of_the_finger_is_one_line(phantoms, options, says):
     assert error.startswith("ambiseg: ")
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_what_stands_in_the_way_is_one_line_from_several_processes_too(phantoms, tmp_path):
+    parts = tmp_path / "scores.parts"
+    parts.mkdir()
+    (parts / "notes.txt").write_text("mine")
+    processes = start_several(2, ["evaluate", "experts", phantoms, "--out", tmp_path / "scores.json", *HOW])
+    said = finish(*processes)
+    assert [process.returncode for process in processes] == [2, 2]
+    assert said[0][1] == (
+        f"ambiseg: cannot write in {parts}: notes.txt there is not of an evaluation; give another --out\n"
+    )
+    assert said[1] == ("", "")
+    assert [path.name for path in parts.iterdir()] == ["notes.txt"]

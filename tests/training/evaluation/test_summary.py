@@ -9,6 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from training.data.phantom import phantom_case
 from training.errors import DataFormatError
 from training.evaluation.cases import HUMAN_PLAN, CaseScores, Plan, score_experts
 from training.evaluation.statistics import bootstrap_mean
@@ -153,6 +154,17 @@ def test_the_true_distribution_scores_the_floor_and_no_interval_is_needed_to_see
         over = summary["over_floor"]["4"]["raw"][name]
         assert over["low"] < 0 < over["high"]
         assert over["high"] - over["low"] < 0.06
+
+
+def test_of_slices_that_somebody_marked_the_true_distribution_scores_less_than_the_floor_yet_above_0():
+    """Panels in which nobody sees anything are not in the data: who sees is not independent (ADR 010)."""
+    rows = []
+    for index in range(150):
+        case = phantom_case(index, 7, 64)
+        rows.append(tally(case.draw_experts(16, 1), case.slice.masks).scores(16))
+    ged, diversity = (np.array(rows)[:, NAMES.index(name)] for name in ("ged_u", "diversity_experts"))
+    for gap in (diversity / K - ged, ged):
+        assert gap.mean() > 4 * gap.std() / np.sqrt(len(gap))
 
 
 def test_slices_are_averaged_by_how_many_experts_marked_them(cases, summary):

@@ -23,6 +23,7 @@ from training.metrics import (
     pairwise_dice,
     pairwise_iou,
 )
+from training.metrics.comparison import Comparison
 
 NOTHING = np.zeros((1, 2), bool)
 PIXEL = np.array([[True, False]])
@@ -204,3 +205,18 @@ def test_sets_that_cannot_be_compared_are_refused_by_name(score):
         score(good, good[:0])
     with pytest.raises(DataFormatError, match=r"\(2, 4, 4\) and bool \(2, 4, 1\)"):
         score(good, good[:, :, :1])
+
+
+@pytest.mark.parametrize(("n", "k"), [(16, 4), (7, 5), (63, 4), (50, 30), (101, 3)])
+def test_transport_and_the_matching_of_copies_are_one_number(n, k, monkeypatch):
+    iou = np.round(np.random.default_rng(n).random((n, k)), 2)
+    pairs = Comparison(iou, iou, np.eye(n), np.eye(k))
+    monkeypatch.setattr("training.metrics.comparison._LARGEST_MATCHING", 10_000)
+    matched = pairs.hungarian_iou
+    monkeypatch.setattr("training.metrics.comparison._LARGEST_MATCHING", 0)
+    assert pairs.hungarian_iou == pytest.approx(matched, abs=1e-9)
+
+
+def test_many_samples_of_a_number_that_is_coprime_to_that_of_the_experts_take_no_time_or_memory():
+    iou = np.full((301, 30), 0.25)
+    assert Comparison(iou, iou, np.eye(301), np.eye(30)).hungarian_iou == pytest.approx(0.25)

@@ -104,3 +104,8 @@ def test_masks_of_another_size_are_refused_and_never_broadcast():
     for function in (iou, dice, pairwise_iou, pairwise_dice):
         with pytest.raises(DataFormatError, match=r"\(2, 4, 4\).*\(2, 1, 4\)"):
             function(np.ones((2, 4, 4), bool), np.ones((2, 1, 4), bool))
+
+
+def test_sets_of_another_number_are_no_pairs():
+    with pytest.raises(DataFormatError, match=r"broadcast, got bool \(5, 4, 4\) and bool \(3, 4, 4\)"):
+        iou(np.ones((5, 4, 4), bool), np.ones((3, 4, 4), bool))

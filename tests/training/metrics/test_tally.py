@@ -332,3 +332,16 @@ def test_the_bias_of_v_falls_as_one_over_n_for_a_perfect_model_of_a_coin(n, v):
         mean_v, mean_u = mean_v + chance * found["ged_v"], mean_u + chance * found["ged_u"]
     assert mean_v == pytest.approx(v, abs=1e-12)  # GED_inf = 0, and D / n
     assert mean_u == pytest.approx(0, abs=1e-12)
+
+
+def test_bytes_other_than_one_that_are_viewed_as_bool_count_once():
+    masks = np.random.default_rng(3).random((7, 9, 11)) < 0.4
+    odd = (masks.view(np.uint8) * 3).view(bool)
+    np.testing.assert_array_equal(tally(odd[:4], odd[4:]).scores(), tally(masks[:4], masks[4:]).scores())
+
+
+@pytest.mark.parametrize("n", [2.5, "2", True, 0, 5])
+def test_a_number_of_samples_that_is_none_is_refused(n):
+    masks = np.ones((7, 4, 4), bool)
+    with pytest.raises(ConfigError, match="choose 1 to 4"):
+        tally(masks[:4], masks[4:]).scores(n)

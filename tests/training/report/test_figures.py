@@ -1,11 +1,14 @@
 """Figures: what is drawn is what was measured, the formulas are the package's, and the bytes are always the same."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from training.report import formula_figures
+from training.report import canvas, formula_figures
+from training.report import chart as chart_module
+from training.report import reliability as reliability_module
 from training.report.canvas import COLOURS, DASHES, MARKERS
 from training.report.chart import Chart, Level, Panel, Series, draw_chart, draw_notice
 from training.report.figures import FIGURES, describe, result_chart
@@ -30,7 +33,9 @@ def test_fig_6_has_a_line_for_each_sampler_and_the_floor(pretend):
         "DDPM": [(10, pytest.approx(0.4))],
         "DDIM": [(2, pytest.approx(0.35)), (10, pytest.approx(0.33))],
     }
-    assert [(level.label, level.value) for level in found.levels] == [("floor: D/K + D/n", 0.25)]  # D = 0.5, K = n = 4
+    assert [(level.label, level.value) for level in found.levels] == [
+        ("floor of independent experts: D/K + D/n", 0.25)
+    ]  # D = 0.5, K = n = 4
     assert found.y_label == "GED (V), n = 4, lower is better"
     assert found.marked == (10, "10 steps")
     assert panel(chart, 1, 0).levels == ()  # dice has no floor
@@ -115,6 +120,50 @@ def test_the_same_chart_gives_the_same_bytes_whatever_the_matplotlibrc_says():
     assert b"<dc:creator>" not in first["svg"]
     assert b"Software" not in first["png"]
     assert draw_notice("t", ["a $ b"]) == draw_notice("t", ["a $ b"])
+
+
+@pytest.mark.parametrize("name", [text.name for text in FIGURES])
+def test_every_text_of_a_figure_lies_inside_it(everything, monkeypatch, name):
+    note = (
+        "22 of 24 runs are done. Scale laptop (the direction of an effect, over night on a CPU): does not compare with "
+        "the paper. 2 patients only: the intervals are too narrow; from 20 on they are about right."
+    )
+    chart = replace(result_chart(name, read_material(everything)), note=note)
+    assert not chart.is_empty
+    assert_all_inside(monkeypatch, lambda: draw_chart(chart, ("png",)))
+
+
+def test_every_text_of_a_notice_lies_inside_it(monkeypatch):
+    command = f"To make it: ambiseg ablate fig8 /home/of/somebody/{'folder/' * 14}lidc.hdf5 results --scale laptop"
+    failed = "failed: the loss was not finite 3 times in a row, at step 1,204 of 50,000, and a little more"
+    title = "Fig. 8: input scale of the noise schedule"
+    assert_all_inside(monkeypatch, lambda: draw_notice(title, [failed, "not run", command], ("png",)))
+
+
+def test_every_text_of_a_reliability_lies_inside_it(monkeypatch):
+    found = {"pixels": [[9, 6], [1, 2]], "presence": [{"cases": 2, "experts": 0.25}, {"cases": 1, "experts": 1.0}]}
+    assert_all_inside(monkeypatch, lambda: draw_reliability(found, 1, ("png",)))
+
+
+def assert_all_inside(monkeypatch, draw):
+    """What is drawn, texts above all, takes no more room than the figure has."""
+    boxes = []
+
+    def look(figure, form):
+        content = canvas.rendered(figure, form)
+        figure.draw_without_rendering()
+        renderer = figure.canvas.get_renderer()
+        shown = [figure.get_tightbbox(renderer).extents * figure.dpi]
+        shown += [text.get_window_extent(renderer).extents for text in figure.texts]
+        boxes.append((np.array(shown), figure.bbox.size))
+        return content
+
+    for module in (chart_module, reliability_module):
+        monkeypatch.setattr(module, "rendered", look)
+    draw()
+    ((found, size),) = boxes
+    assert (found[:, :2] >= -0.5).all(), found
+    assert (found[:, 2:] <= size + 0.5).all(), (found, size)
 
 
 def test_nothing_is_left_of_pyplot():

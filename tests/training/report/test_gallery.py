@@ -142,6 +142,30 @@ def test_the_model_of_an_ablation_is_found_where_the_folder_is_now(folder, tmp_p
     assert "of Fig. 9, Ours: 8 cases" in found.rule
 
 
+def test_of_as_many_cases_full_scale_comes_first_then_the_papers_way_of_drawing(folder, tmp_path):
+    scores = json.loads((folder / "results/small.json").read_text())
+
+    def cell(grid, name, scale, **how):
+        path = tmp_path / grid / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(scores | {"sampling": scores["sampling"] | how}))
+        row = {"id": name, "labels": {"model": name}, "run": None, "scores": path.name, "state": "done", "reason": ""}
+        record = {"format": 1, "grid": grid, "title": grid, "split": "val", "common": {},
+                  "scale": {"name": scale}, "notice": f"scale {scale}: look out" * (scale != "full")}  # fmt: skip
+        beside = path.with_name("ablation.json")
+        rows = json.loads(beside.read_text())["cells"] if beside.is_file() else []
+        beside.write_text(json.dumps(record | {"cells": [*rows, row]}))
+
+    cell("fig6", "short", "tiny", sampler="ddim", steps=10)
+    assert source(read_material(tmp_path)).name == "fig6, short"
+    (warning,) = [line for line in make_gallery(read_material(tmp_path), device="cpu").warnings if "look out" in line]
+    assert warning == "Scale tiny: look out"
+    cell("table1", "slow", "full", sampler="ddpm", steps=50)
+    assert source(read_material(tmp_path)).name == "table1, slow"
+    cell("table1", "printed", "full", sampler="ddim", steps=10)
+    assert source(read_material(tmp_path)).name == "table1, printed"
+
+
 def test_few_cases_are_shown_once_each(folder):
     table = gallery_module._case_table(source(read_material(folder / "results")))
     keep = table.index <= table.index.min() + 1

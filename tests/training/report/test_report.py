@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from html.parser import HTMLParser
 import pytest
 
 from training.errors import ConfigError
+from training.model_card import find_weights, read_card
+from training.report.material import read_material
 from training.report.report import write_report
 
 FIGURES = ("fig2", "fig3", "fig6", "fig7", "fig8", "fig9")
@@ -98,6 +101,7 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(full):
 def test_the_page_says_what_it_is_and_what_is_missing_before_anything_else(full):
     text = words(read_page(full.folder))
     assert "Research use only. Not for diagnosis." in text
+    assert "changed: fit" not in text[: text.index("Each cell: ours")]
     inventory = text[text.index("What is here, and what is missing", 600) : text.index("Each cell: ours")]
     assert "22 of 24 runs done; 2 × failed: the loss was not finite" in inventory
     assert "5 × needs the baselines" in inventory
@@ -148,11 +152,65 @@ def test_an_empty_folder_is_all_missing(pretend):
         **dict.fromkeys((*TABLES, *FIGURES[2:], "evaluations", "cases"), "missing"),
         **dict.fromkeys(("fig2", "fig3"), "here"),
     }
-    assert "ambiseg ablate fig8 DATA OUT_DIR" in next(item.detail for item in made.items if item.name == "fig8")
+    details = {item.name: item.detail for item in made.items}
+    assert details["fig8"] == f"not run; ambiseg ablate fig8 DATA {pretend.folder}"
+    assert details["table2"].endswith(f"ambiseg ablate table2 DATA {pretend.folder} (the baselines will stay missing)")
     assert {f"figures/{name}.{form}" for name in FIGURES for form in ("svg", "png")} <= set(files(made.folder))
     rows = list(csv.reader((made.folder / "tables/table3.csv").read_text(encoding="utf-8").splitlines()))[1:]
     assert len(rows) == 72
     assert all(row[-1] == "not run" and row[4] == "" for row in rows)
+
+
+def test_the_suggested_command_has_the_data_the_scale_and_the_settings_of_what_is_there(pretend):
+    scale = {"name": "laptop with fit.batch_size = 4", "title": "t", "changed": {}, "left_out": []}
+    data = {"training": [{"path": "/d/my train.hdf5"}, {"path": "/d/b.hdf5"}], "scored": {"path": "/d/b.hdf5"}}
+    labels = {"crop": "128 × 128 central crop", "bias": "-6"}
+    pretend.grid(
+        "fig7", [(labels, "done", "", pretend.scores())], scale=scale, data=data, settings={"fit.batch_size": 4}
+    )
+    details = {item.name: item.detail for item in write_report(pretend.folder, pictures=False).items}
+    assert details["fig8"] == (
+        f"not run; ambiseg ablate fig8 '/d/my train.hdf5' /d/b.hdf5 {pretend.folder} "
+        "--scale laptop --set fit.batch_size=4"
+    )
+
+
+def test_few_patients_are_told_wherever_their_scores_are(pretend):
+    labels = {"crop": "128 × 128 central crop", "prediction": "v", "weighting": "SNR+1"}
+    crop = {"crop": "128 × 128 central crop", "bias": "-6"}
+    for patients in (19, 20):
+        pretend.folder = pretend.folder.with_name(f"results-{patients}")
+        pretend.folder.mkdir()
+        scores = pretend.scores(patients=patients)
+        pretend.evaluation("mine", scores)
+        pretend.grid("table3", [(labels, "done", "", scores)])
+        pretend.grid("fig7", [(crop, "done", "", scores)])
+        text = words(read_page(write_report(pretend.folder, pictures=False).folder))
+        # The table, the figure, its numbers, the evaluation.
+        assert text.count("19 patients only: the intervals are too narrow") == (4 if patients == 19 else 0)
+
+
+def test_a_shipped_model_that_never_saw_a_patient_is_told_beside_its_scores(pretend):
+    card = read_card(find_weights("demo").with_suffix(".json"))
+    here, other = ({"model": "demo", "model_sha256": sha256} for sha256 in (card.sha256, "0" * 64))
+    note = "demo: Small model for trying the program: trained on synthetic slices only, has never seen a patient; "
+    pretend.evaluation("other", pretend.scores(segmenter="demo", sampling=other))
+    assert note not in words(read_page(write_report(pretend.folder, pictures=False).folder))
+    pretend.evaluation("mine", pretend.scores(segmenter="demo", sampling=here))
+    page = words(read_page(write_report(pretend.folder).folder))
+    assert page.count(f"{note}trained on phantom.hdf5 (sha256 ef82c764a582).") == 2  # the pictures, the evaluation
+    assert page.index(note) < page.index("The cases of the lowest")
+
+
+def test_human_has_neither_floor_nor_an_empty_block_of_shares(pretend):
+    scores = pretend.scores(segmenter="human", sampling={"model": "human"}, samples=(1,))
+    pretend.evaluation("human", scores | {"reliability": {"1": {"raw": None}}})
+    made = write_report(pretend.folder, pictures=False)
+    text = words(read_page(made.folder))
+    assert "what shares mean" not in text
+    assert "human: by findings" in text
+    line = (made.folder / "tables/evaluations.md").read_text(encoding="utf-8").split("| human | 1 | raw | ")[1]
+    assert " / " not in line.split(" | ")[0]
 
 
 def test_one_patient_and_one_mask_are_reported_without_an_interval(pretend):
@@ -178,6 +236,40 @@ def test_a_damaged_record_and_a_torn_file_are_told(pretend):
     assert "cannot be read" in details["table3"]
     assert details["unreadable"].startswith("torn.json: cannot be read as JSON")
     assert "cannot be read" in words(read_page(made.folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sampling", 5),
+        ("by_found", {"z": 5}),
+        ("by_found", {"1": 5}),
+        ("seed", None),
+        ("data_sha256", None),
+        ("floor", [0.1]),
+        ("floor", {"4": {"ged_v": "x"}}),
+        ("reliability", {"4": {"raw": 3}}),
+        ("crop", 64),
+        ("cases", "many"),
+    ],
+)
+def test_an_evaluation_with_something_else_in_its_place_is_told_and_the_others_are_shown(pretend, name, value):
+    pretend.evaluation("a")
+    path = pretend.folder / "a.json"
+    content = json.loads(path.read_text())
+    (pretend.folder / "b.json").write_text(json.dumps(content | {name: value}))
+    material = read_material(pretend.folder)
+    assert [evaluation.name for evaluation in material.evaluations] == ["a"]
+    assert [line.startswith("b.json: not an evaluation of this version") for line in material.unreadable] == [True]
+
+
+def test_what_is_no_plain_file_is_not_waited_for(pretend):
+    os.mkfifo(pretend.folder / "pipe.json")
+    (pretend.folder / "loop.json").symlink_to("loop.json")
+    assert read_material(pretend.folder).unreadable == (
+        "loop.json: is no plain file",
+        "pipe.json: is no plain file",
+    )
 
 
 def test_a_place_that_cannot_be_written_is_one_line(pretend, tmp_path):

@@ -94,16 +94,18 @@ def test_under_a_table_stands_what_its_numbers_depend_on(pretend):
 
 
 def test_a_shortened_grid_and_another_split_are_told_loudly(pretend):
-    notice = "scale tiny: the scores do not compare with the paper's"
+    notice = "scale tiny: the scores do not compare with the paper's; changed: fit.steps 50000 -> 40"
     scale = {"name": "tiny", "title": "whether everything runs", "changed": {}, "left_out": []}
     scores = pretend.scores(samples=(4, 16), areas=(0.5,))
     pretend.grid("table1", [({"model": "Ours"}, "done", "", scores)], notice=notice, scale=scale, paper_split="test")
     found = table(pretend, "table1")
     assert found.warnings == (
-        "Scale tiny: the scores do not compare with the paper's",
+        "Scale tiny: the scores do not compare with the paper's; changed: fit.steps 50000 -> 40",
         "Ours is of the split val; the printed values are of the paper's test split.",
     )
-    assert "**Scale tiny: the scores do not compare with the paper's**" in as_markdown(found)
+    assert "**Scale tiny: the scores do not compare with the paper's** Changed: fit.steps 50000 -> 40" in (
+        as_markdown(found)
+    )
     assert dict(found.facts)["scale"] == "tiny (whether everything runs)"
 
 
@@ -140,7 +142,7 @@ def test_labels_cannot_break_a_table():
     )
     text = as_markdown(found)
     assert "<script" not in text
-    assert row(text, '&lt;script&gt;alert("1")&lt;/script&gt; \\| a &amp; b new line').endswith("| failed (1) |")
+    assert row(text, '&lt;script>alert("1")&lt;/script> \\| a &amp; b new line').endswith("| failed (1) |")
     assert list(csv.reader(io.StringIO(as_csv(found))))[1] == [hostile, "x", "", "", "", "", "", f"failed: {hostile}"]
 
 
@@ -162,9 +164,45 @@ def test_evaluations_of_different_cases_are_told_apart(pretend):
     pretend.evaluation("b", pretend.scores())
     assert evaluations_table(read_material(pretend.folder).evaluations).warnings == ()
     pretend.evaluation("c", pretend.scores(cases=10, patients=1))
-    (line,) = evaluations_table(read_material(pretend.folder).evaluations).warnings
+    found = evaluations_table(read_material(pretend.folder).evaluations)
+    line, few = found.warnings
     assert "not all of the same cases" in line
     assert "10 cases of 1 patient" in line
+    assert few == "c: a single patient: it says nothing of others."
+
+
+def test_evaluations_stand_under_the_cases_that_they_are_of(pretend):
+    pretend.evaluation("a", pretend.scores())
+    pretend.evaluation("b", pretend.scores(cases=6, patients=2, crop={"size": 64, "seed": 3}))
+    pretend.evaluation("c", pretend.scores())
+    pretend.evaluation("d", pretend.scores(data_sha256="f" * 64))
+    found = evaluations_table(read_material(pretend.folder).evaluations)
+    rest = [""] * (len(found.heads + found.columns) - 1)
+    lines = [line for line in as_markdown(found).splitlines() if line.startswith("| ")][2:]
+    first = [line.split(" | ")[0] for line in lines]
+    assert first == [
+        "| **phantom.hdf5 (0123456789ab) – val – whole slices – 200 cases of 50 patients**", "| a: pretended",
+        "| c: pretended",
+        "| **phantom.hdf5 (0123456789ab) – val – random 64 × 64 crops, crop seed 3 – 6 cases of 2 patients**",
+        "| b: pretended",
+        "| **phantom.hdf5 (ffffffffffff) – val – whole slices – 200 cases of 50 patients**", "| d: pretended",
+    ]  # fmt: skip
+    assert lines[0].count(" |") == len(rest) + 1
+    table_of = list(csv.DictReader(io.StringIO(as_csv(found))))
+    assert {(line["What draws"], line["split"], line["crop"], line["cases"]) for line in table_of} == {
+        ("a: pretended", "val", "whole slices", "200 cases of 50 patients"),
+        ("b: pretended", "val", "random 64 × 64 crops, crop seed 3", "6 cases of 2 patients"),
+        ("c: pretended", "val", "whole slices", "200 cases of 50 patients"),
+        ("d: pretended", "val", "whole slices", "200 cases of 50 patients"),
+    }  # fmt: skip
+
+
+def test_baselines_are_known_to_be_missing_before_anything_was_run(pretend):
+    for name in ("table1", "table2", "table4"):
+        text = as_markdown(table(pretend, name))
+        assert "needs the baselines / " in text
+        assert "not run / " in text
+    assert "needs the baselines" not in as_markdown(table(pretend, "table3"))
 
 
 def test_scores_by_findings(pretend):
@@ -172,7 +210,7 @@ def test_scores_by_findings(pretend):
     found = found_table(read_material(pretend.folder).evaluations[0])
     assert "n = 16" in found.columns[1]
     assert row(as_markdown(found), "3") == "| 3 | 60 | 0.350 | 0.200 | 0.500 | 0.250 |"
-    assert row(as_markdown(found), "0") == "| 0 | 0 | undefined | 0.200 | 0.000 | 1.000 |"
+    assert row(as_markdown(found), "0") == "| 0 | 0 | no cases | no cases | no cases | no cases |"
 
 
 def test_every_cell_of_a_grid_of_ones_own_has_its_row(pretend):
