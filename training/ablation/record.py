@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from training.ablation.plan import Ablation, Cell, Run
 from training.atomic import write_bytes
 from training.errors import CheckpointError, ConfigError, DataFormatError
+from training.evaluation import request
 from training.machine import git_commit, versions
 from training.model_card import newest_checkpoint, read_card
 
@@ -24,7 +25,6 @@ from training.model_card import newest_checkpoint, read_card
 _OPTIONAL: dict[str, type] = {"seeds": dict, "settings": dict, "data": dict, "cautions": list, "notice": str}
 RECORD, RUNS, CLAIMS = "ablation.json", "runs", ".claims"
 FORMAT = 1
-SCORES_FORMAT = 2  # of the JSON files of `ambiseg evaluate`
 NOT_DONE = "not done yet"
 _PATIENCE = 60.0  # seconds to wait for others who write the same file, which takes milliseconds
 
@@ -243,7 +243,11 @@ def unreadable_scores(path: Path) -> str:
         return f"{path.name} is gone"
     except (OSError, ValueError, RecursionError) as error:
         return f"{path.name} cannot be read: {error}"
-    if not isinstance(found, dict) or found.get("format") != SCORES_FORMAT or not isinstance(found.get("scores"), dict):
+    if (
+        not isinstance(found, dict)
+        or found.get("format") != request.FORMAT
+        or not isinstance(found.get("scores"), dict)
+    ):
         return f"{path.name} is not what `ambiseg evaluate` of this version writes"
     return ""
 

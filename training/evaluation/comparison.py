@@ -181,11 +181,11 @@ class _Compared:
 
 
 def _columns(in_a: Scores, in_b: Scores, names: Sequence[str]) -> Scores:
-    """(V, S, 4) a, b, b - a and the experts' own number; NaN in all four where any is undefined."""
+    """(V, S, 4) a, b, b - a and the experts' own number, 0 for scores that have none; NaN in all four where any is."""
     experts = np.zeros_like(in_a)
     for name, of_experts in _OF_EXPERTS.items():
-        if name in names and of_experts in names:
-            experts[:, names.index(name)] = in_a[:, names.index(of_experts)]
+        if name in names:
+            experts[:, names.index(name)] = in_a[:, names.index(of_experts)] if of_experts in names else np.nan
     columns = np.stack([in_a, in_b, in_b - in_a, experts], axis=-1)
     columns[np.isnan(columns).any(axis=-1)] = np.nan
     return columns

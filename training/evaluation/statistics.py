@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from training.errors import DataFormatError
 
+#: How often the patients are drawn anew.
+N_RESAMPLES = 1000
+
 FloatArray = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
@@ -44,7 +47,7 @@ class Interval:
         return {name: None if math.isnan(x) else x for name, x in numbers.items()} | {"undefined": self.undefined}
 
 
-def bootstrap_mean(values: ArrayLike, groups: Sequence[str], seed: int, n_resamples: int = 1000) -> Interval:
+def bootstrap_mean(values: ArrayLike, groups: Sequence[str], seed: int, n_resamples: int = N_RESAMPLES) -> Interval:
     """Mean of per-case values, with a bootstrap interval over groups: patients, not slices.
 
     Slices of one patient resemble each other, so that resampling slices would promise too narrow an interval.
@@ -157,7 +160,7 @@ class PatientSums:
         """How many of the announced cases have not been added."""
         return int((self._expected - self._cases).sum())
 
-    def intervals(self, seed: int = 0, n_resamples: int = 1000) -> list[Interval]:
+    def intervals(self, seed: int = 0, n_resamples: int = N_RESAMPLES) -> list[Interval]:
         """The mean of each column with its interval, as `bootstrap_mean` gives it.
 
         All columns share their resamples, but for one that has no defined value at all for some patients: there
@@ -186,7 +189,7 @@ class PatientSums:
             for m, lo, hi, n in zip(mean, low, high, undefined, strict=True)
         ]
 
-    def resampled(self, columns: Sequence[int], seed: int = 0, n_resamples: int = 1000) -> FloatArray:
+    def resampled(self, columns: Sequence[int], seed: int = 0, n_resamples: int = N_RESAMPLES) -> FloatArray:
         """Means (n_resamples, columns) over resampled patients, for what is no mean itself but follows from some.
 
         Parameters

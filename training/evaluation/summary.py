@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from training.errors import DataFormatError
 from training.evaluation.statistics import PatientSums
-from training.metrics.calibration import N_BINS
+from training.metrics.calibration import ece_of_votes
 from training.metrics.glossary import NAMES
 
 if TYPE_CHECKING:
@@ -177,25 +177,12 @@ def _floor(plan: Plan, n_experts: int) -> NDArray[np.float64]:
 def _reliability(pixels: NDArray[np.int64], presence: NDArray[np.int64]) -> dict[str, Any]:
     """How shares of the n masks compare with shares of the K experts; both tables are (n + 1, K + 1) counts."""
     experts = np.linspace(0, 1, presence.shape[1])
-    union = pixels.copy()
-    union[0, 0] = 0
     return {
         "pixels": pixels.tolist(),
         "presence": [
             {"cases": cases, "experts": float(row @ experts) / cases if cases else None}
             for row, cases in zip(presence, presence.sum(axis=1).tolist(), strict=True)
         ],
-        "ece": _calibration_error(pixels),
-        "ece_union": _calibration_error(union),
+        "ece": ece_of_votes(pixels, "image"),
+        "ece_union": ece_of_votes(pixels, "union"),
     }
-
-
-def _calibration_error(pixels: NDArray[np.int64]) -> float:
-    """ECE of all pixels together, in the bins that a case's own has; whole numbers but for one quotient."""
-    n, k = (size - 1 for size in pixels.shape)
-    # Where i masks mark, the experts' votes fall short of the masks' share by this, in units of 1 / (n K).
-    off = (pixels * (np.arange(n + 1)[:, None] * k - np.arange(k + 1) * n)).sum(axis=1)
-    bins = np.minimum(N_BINS * np.arange(n + 1) // n, N_BINS - 1)
-    error = sum(abs(int(off[bins == one].sum())) for one in np.unique(bins))
-    total = int(pixels.sum())
-    return error / (n * k * total) if total else 0.0

@@ -52,11 +52,16 @@ def expected_calibration_error(samples: BoolArray, annotations: BoolArray, regio
 
 def ece_of(sets: SetCounts, region: Region) -> float:
     """`expected_calibration_error` of counted masks."""
-    n, n_experts, votes = sets.n, sets.n_experts, sets.votes
+    return ece_of_votes(sets.votes, region)
+
+
+def ece_of_votes(votes: Counts, region: Region) -> float:
+    """`expected_calibration_error` from how many pixels i masks and j experts mark, (N + 1, K + 1), of any cases."""
+    n, n_experts = (size - 1 for size in votes.shape)
     # By the samples' votes: K i - N j summed over pixels, so N K times the difference of the two shares.
     excess = n_experts * np.arange(n + 1) * votes.sum(axis=1) - n * (votes @ np.arange(n_experts + 1))
     error = int(np.abs(np.add.reduceat(excess, _bin_starts(n))).sum())
-    return _per_pixel(error, n * n_experts, sets, region)
+    return _per_pixel(error, n * n_experts, votes, region)
 
 
 @cache
@@ -85,7 +90,7 @@ def brier_of(sets: SetCounts, region: Region) -> float:
     """`brier_score` of counted masks."""
     n, n_experts = sets.n, sets.n_experts
     error = int((sets.votes * _squared_errors(n, n_experts)).sum())
-    return _per_pixel(error, n * n * n_experts, sets, region)
+    return _per_pixel(error, n * n * n_experts, sets.votes, region)
 
 
 @cache
@@ -96,14 +101,14 @@ def _squared_errors(n: int, n_experts: int) -> Counts:
     return errors
 
 
-def _per_pixel(error: int, unit: int, sets: SetCounts, region: Region) -> float:
+def _per_pixel(error: int, unit: int, votes: Counts, region: Region) -> float:
     """An error summed over pixels, in units of 1 / unit, as a mean over the region.
 
     The pixels that nobody marks have no error, so that the two regions differ by the divisor alone.
     """
     if region not in ("image", "union"):
         raise ConfigError(f"unknown region {region!r}; choose one of: image, union")
-    n_pixels = sets.n_pixels - (int(sets.votes[0, 0]) if region == "union" else 0)
+    n_pixels = int(votes.sum()) - (int(votes[0, 0]) if region == "union" else 0)
     return error / (unit * n_pixels) if n_pixels else 0.0
 
 

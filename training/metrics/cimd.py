@@ -36,7 +36,8 @@ def cimd_scores(samples: BoolArray, annotations: BoolArray) -> CimdScores:
     S_c = |U_i s_i & U_j y_j| / |U_j y_j|, 1 where no expert marks anything;
     D_a = 1 - (|Vmax_s - Vmax_y| + |Vmin_s - Vmin_y|) / 2, Vmax and Vmin the largest and the smallest distance
     1 - IoU of two masks of a set.  As in code in use, a mask is paired with itself too, so that Vmin = 0 and
-    D_a, which says little for it, is never below 1/2.  All but D_max of a fixed sample rise with N.
+    D_a, which says little for it, is never below 1/2.  S_c and D_max rise with N by
+    themselves; D_a and CI may do either.
 
     Parameters
     ----------

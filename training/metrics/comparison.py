@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -75,7 +74,7 @@ class Comparison:
         value = 2 * cross - within_samples - within_experts
         return GedTerms(value, cross, within_samples, within_experts, n_samples, n_experts, estimator)
 
-    @cached_property
+    @property
     def iou(self) -> float:
         """Mean IoU over all N x K pairs."""
         return mean(self.cross_iou)
@@ -85,12 +84,12 @@ class Comparison:
         """Mean dice over all N x K pairs, the paper's "dice"."""
         return mean(self.cross_dice)
 
-    @cached_property
+    @property
     def sample_distance(self) -> float:
         """Mean distance between two samples, a sample with itself included."""
         return 1 - mean(self.sample_iou)
 
-    @cached_property
+    @property
     def expert_distance(self) -> float:
         """Mean distance between two experts, an expert with himself included."""
         return 1 - mean(self.expert_iou)

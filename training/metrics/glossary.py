@@ -23,7 +23,7 @@ class Score:
     label : heading in tables and figures
     meaning : what it says, in a radiologist's words
     better : which way is better
-    rises_with_n : whether its mean changes with the number of masks by itself, up or down, so that only equal
+    changes_with_n : whether its mean changes with the number of masks by itself, up or down, so that only equal
         n compare
     """
 
@@ -31,7 +31,7 @@ class Score:
     label: str
     meaning: str
     better: Better
-    rises_with_n: bool = False
+    changes_with_n: bool = False
 
 
 _SCORES = (

@@ -12,11 +12,11 @@ from typing import Any
 from training.ablation.results import CellResult, GridResult, read_results
 from training.errors import ConfigError, DataFormatError
 from training.evaluation.cases import HUMAN
+from training.evaluation.request import FORMAT
 from training.metrics.glossary import SCORES
 
 #: The grids of the paper's tables and figures.
 GRID_NAMES = ("table1", "table2", "table3", "table4", "fig6", "fig7", "fig8", "fig9")
-FORMAT = 2  # of the JSON files of `ambiseg evaluate`
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def _words() -> str:
         for name in names:
             score = SCORES[name]
             way = {"lower": " Lower is better.", "higher": " Higher is better.", "experts": " Best as the experts'."}
-            rises = " Changes with n by itself." if score.rises_with_n else ""
+            rises = " Changes with n by itself." if score.changes_with_n else ""
             pairs.append(
                 f"<dt>{escape(score.label)}</dt><dd>{escape(score.meaning + way.get(score.better, '') + rises)}</dd>"
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from training.ablation.results import GridResult
 from training.atomic import write_bytes
 from training.errors import ConfigError
+from training.evaluation.statistics import N_RESAMPLES
 from training.machine import git_commit, versions
 from training.report.canvas import Format
 from training.report.chart import draw_chart, draw_notice
@@ -159,7 +160,7 @@ def _provenance(material: Material) -> tuple[tuple[str, str], ...]:
         ("Commit of the report", short(git_commit(), "unknown")),
         ("Data", "; ".join(data) or "none yet"),
         ("Printed values", f"{CITATION}, {LINK}"),
-        ("Intervals", "95 %, percentile bootstrap over patients, 1,000 resamples"),
+        ("Intervals", f"95 %, percentile bootstrap over patients, {N_RESAMPLES:,} resamples"),
     )
 
 

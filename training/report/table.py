@@ -101,8 +101,8 @@ class Table:
 
 
 def number(value: float) -> str:
-    """Three digits, as the paper has them."""
-    return f"{value:.3f}"
+    """Three digits, as the paper has them; a little below 0 is 0.000."""
+    return f"{round(value, 3) + 0.0:.3f}"
 
 
 def shown(measured: Measured) -> str:

@@ -220,3 +220,22 @@ def test_transport_and_the_matching_of_copies_are_one_number(n, k, monkeypatch):
 def test_many_samples_of_a_number_that_is_coprime_to_that_of_the_experts_take_no_time_or_memory():
     iou = np.full((301, 30), 0.25)
     assert Comparison(iou, iou, np.eye(301), np.eye(30)).hungarian_iou == pytest.approx(0.25)
+
+
+def test_a_model_less_diverse_than_independent_experts_can_be_below_the_floor_of_v_but_not_of_u():
+    """Four experts who each see one lesion with p = 0.9, exactly: all panels and sets of samples by their weights."""
+    p, k, n = 0.9, 4, 4
+    expected = dict.fromkeys([("truth", "V"), ("truth", "U"), ("always", "V"), ("always", "U")], 0.0)
+    for seen in range(k + 1):
+        panel = (np.arange(k) < seen)[:, None, None]
+        of_panel = math.comb(k, seen) * p**seen * (1 - p) ** (k - seen)
+        for drawn in range(n + 1):
+            samples = (np.arange(n) < drawn)[:, None, None]
+            chance = {"truth": math.comb(n, drawn) * p**drawn * (1 - p) ** (n - drawn), "always": float(drawn == n)}
+            for model, estimator in expected:
+                ged = generalized_energy_distance(samples, panel, estimator)
+                expected[model, estimator] += of_panel * chance[model] * ged
+    diversity = 2 * p * (1 - p)
+    assert expected["truth", "V"] == pytest.approx(diversity / k + diversity / n)
+    assert expected["truth", "U"] == pytest.approx(diversity / k)
+    assert expected["always", "V"] == expected["always", "U"] == pytest.approx(0.065)

@@ -42,7 +42,7 @@ def test_a_row_says_what_the_glossary_says(name):
     assert heading == f"`{name}` {score.label}".replace("s'", "s′").replace("y'", "y′")
     assert len(meaning) > 30
     assert better == {"experts": "as the experts'", "none": "neither"}.get(score.better, score.better)
-    assert changes.split(",")[0] == ("yes" if score.rises_with_n else "no")
+    assert changes.split(",")[0] == ("yes" if score.changes_with_n else "no")
 
 
 def lesion(n):

@@ -30,6 +30,7 @@ from training.metrics import (
     tally,
 )
 from training.metrics.glossary import NAMES, SCORES
+from training.metrics.overlap import count_pairs
 from training.postprocess import relative_area, survivors
 
 slow_scores = runpy.run_path(str(Path(__file__).with_name("slow_reference.py")))["scores"]
@@ -317,7 +318,7 @@ def test_the_glossary_says_which_scores_change_with_n_by_themselves():
     for name, score in SCORES.items():
         if name == "ncc":  # undefined for some outcomes, so that its exact mean is no number
             continue
-        assert (abs(few[name] - more[name]) > 1e-4) == score.rises_with_n, name
+        assert (abs(few[name] - more[name]) > 1e-4) == score.changes_with_n, name
 
 
 @pytest.mark.parametrize(("n", "v"), [(4, 0.125), (16, 0.03125)])
@@ -345,3 +346,12 @@ def test_a_number_of_samples_that_is_none_is_refused(n):
     masks = np.ones((7, 4, 4), bool)
     with pytest.raises(ConfigError, match="choose 1 to 4"):
         tally(masks[:4], masks[4:]).scores(n)
+
+
+def test_pairs_counted_by_popcount_are_those_of_the_tally():
+    masks = np.random.default_rng(5).random((9, 13, 17)) < 0.3
+    masks[2] = False
+    counted = count_pairs(masks, masks)
+    of_case = tally(masks[:5], masks[5:])
+    np.testing.assert_array_equal(of_case.shared, counted.shared)
+    np.testing.assert_array_equal(of_case.iou, counted.iou)
