@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from training.atomic import replacing, write_bytes
 from training.errors import CheckpointError
-from training.model_card import CHECKPOINTS, ModelCard, checkpoints, file_sha256, read_card
+from training.hashing import file_sha256
+from training.model_card import CHECKPOINTS, ModelCard, checkpoints, read_card
 
 MODEL, EMA, OPTIMIZER, ENGINE = "model.", "ema.", "optimizer.", "engine."
 BEST = "best.safetensors"

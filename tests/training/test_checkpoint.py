@@ -183,7 +183,7 @@ def test_a_pickle_in_disguise_is_refused(tmp_path):
     path = tmp_path / "evil.safetensors"
     torch.save({"a": torch.zeros(1)}, path)
     save_weights(tmp_path / "good.safetensors", {"a": torch.zeros(1)}, card())
-    from training.model_card import file_sha256
+    from training.hashing import file_sha256
 
     (tmp_path / "evil.json").write_text(card(sha256=file_sha256(path)).model_dump_json())
     with pytest.raises(CheckpointError, match="is not a safetensors file"):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import ConfigError, DataFormatError
+from training.hashing import file_sha256
 from training.records import AnnotatedSlice, BoolArray, FloatArray
 
 ImageArray = NDArray[np.uint8] | NDArray[np.float32]
@@ -146,8 +146,7 @@ class Dataset(Protocol):
 
     def sha256(self) -> str:
         """Hexadecimal SHA-256 of the file itself, the name that results and model cards give it."""
-        with self.path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_sha256(self.path)
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,6 @@ side say little.  The difference within each case says much more; its interval i
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from training.evaluation.cases import HUMAN, Plan, Variant
 from training.evaluation.request import FORMAT
 from training.evaluation.statistics import Interval, PatientSums
 from training.evaluation.summary import TOO_FEW_PATIENTS, few_patients
+from training.hashing import file_sha256
 from training.metrics.glossary import NAMES, SCORES
 
 Scores = NDArray[np.float64]
@@ -58,8 +58,9 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     DataFormatError
         If it cannot be read, is no evaluation, or one of another format.
     """
-    if path.is_dir():
-        raise DataFormatError(f"{path} is a folder; give a .json file in it that `ambiseg evaluate --out` wrote")
+    if path.exists() and not path.is_file():
+        what = "a folder; give a .json file in it" if path.is_dir() else "no plain file; give a .json file"
+        raise DataFormatError(f"{path} is {what} that `ambiseg evaluate --out` wrote")
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -224,12 +225,16 @@ def _patients(evaluation: _Evaluation) -> list[str]:
 def _opened(path: Path) -> _Evaluation:
     summary = read_evaluation(path)
     try:
-        file, sha256 = path.parent / summary["case_table"]["file"], summary["case_table"]["sha256"]
+        name, sha256 = summary["case_table"]["file"], summary["case_table"]["sha256"]
+        file = path.parent / name
     except (TypeError, KeyError) as error:
         raise DataFormatError(f"{path}: does not say where its table of cases is; evaluate again") from error
+    if Path(name).name != name or file.is_fifo() or file.is_char_device():  # such as would be read for ever
+        raise DataFormatError(
+            f"{path}: names {name!r} as its table of cases, which is no plain file beside it; evaluate again"
+        )
     try:
-        with file.open("rb") as table:
-            found = hashlib.file_digest(table, "sha256").hexdigest()
+        found = file_sha256(file)
     except (OSError, ValueError) as error:  # the latter for a name that no file can have
         raise DataFormatError(
             f"{path}: cannot read its table of cases: {error}; keep the two files side by side"

@@ -14,6 +14,7 @@ from training.evaluation.files import Files, is_cost, read_json
 from training.evaluation.journal import Journals, reading, writing
 from training.evaluation.request import Request, difference, fingerprint, without_program
 from training.evaluation.summary import Summary
+from training.hashing import file_sha256
 
 # What a summary says last.
 _SEAL = "sha256"
@@ -112,5 +113,5 @@ def _cost(path: Path) -> dict[str, Any] | None:
 
 
 def _sha256(path: Path) -> str:
-    with reading(path), path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    with reading(path):
+        return file_sha256(path)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from training.ablation.grid import load_grid
+from training.ablation.plan import plan_ablation
+from training.ablation.scale import load_scale
 from training.data.hdf5 import write_dataset
 from training.data.phantom import phantom_case
+
+from .small_runs import run
 
 
 def write_phantom(path, size=32, *, val_seed=1, **counts):
@@ -70,6 +75,23 @@ def grid_file(tmp_path):
         return str(path)
 
     return write
+
+
+@pytest.fixture
+def small(grid_file, phantom):
+    def plan(text=GRID, name="small", scale="full", **options):
+        return plan_ablation(load_grid(grid_file(text, name)), [phantom], load_scale(scale), **options)
+
+    return plan
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory, phantom):
+    """The small grid, done at once: its results to compare with."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "small.toml").write_text(GRID)
+    ablation = plan_ablation(load_grid(str(folder / "small.toml")), [phantom], load_scale("full"))
+    return ablation, folder / "out", *run(ablation, folder / "out")
 
 
 @pytest.fixture(autouse=True)

@@ -1,72 +1,22 @@
-"""An ablation does all of its cells, whatever happens on the way, and each training once."""
+"""An ablation does all of its cells, each training once, and says what it was done on."""
 
 from __future__ import annotations
 
-import errno
 import json
-import math
-import shutil
 
 import pytest
 import safetensors
 
-from training.ablation import run as ablation_run
-from training.ablation.claims import claimed
 from training.ablation.grid import load_grid
 from training.ablation.plan import plan_ablation
-from training.ablation.record import RECORD, CellState, Record
+from training.ablation.record import RECORD, Record
 from training.ablation.results import read_results
-from training.ablation.run import Finished, Working, ablate
 from training.ablation.scale import load_scale
-from training.diffusion.objective import Objective
-from training.errors import ConfigError, DeviceError, DeviceLostError
+from training.errors import ConfigError
 from training.model_card import checkpoints, read_card
 
 from .conftest import GRID
-
-
-@pytest.fixture
-def small(grid_file, phantom):
-    def plan(text=GRID, name="small", scale="full", **options):
-        return plan_ablation(load_grid(grid_file(text, name)), [phantom], load_scale(scale), **options)
-
-    return plan
-
-
-def run(ablation, out, **options):
-    """All events and the outcome."""
-    events, work = [], ablate(ablation, out, device="cpu", **options)
-    while True:
-        try:
-            events.append(next(work))
-        except StopIteration as end:
-            return events, end.value
-
-
-def finished(events):
-    return [event for event in events if isinstance(event, Finished)]
-
-
-def trained_steps(events):
-    return [event.done for event in events if isinstance(event, Working) and event.doing == "training"]
-
-
-def files(out):
-    """The scores of all cells, by cell, without the names of folders."""
-    return {
-        cell.scores_path.name: (cell.scores["scores"], cell.scores_path.with_suffix(".csv").read_bytes())
-        for grid in read_results(out)
-        for cell in grid.cells
-    }
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, phantom):
-    """The small grid, done at once: its results to compare with."""
-    folder = tmp_path_factory.mktemp("whole")
-    (folder / "small.toml").write_text(GRID)
-    ablation = plan_ablation(load_grid(str(folder / "small.toml")), [phantom], load_scale("full"))
-    return ablation, folder / "out", *run(ablation, folder / "out")
+from .small_runs import files, finished, run, trained_steps
 
 
 def test_all_cells_are_scored_and_cells_share_their_training(whole):
@@ -121,171 +71,6 @@ def test_the_same_command_again_does_nothing(whole):
     assert files(out) == before
 
 
-@pytest.mark.parametrize("stops", [(3,), (12, 1, 9)])
-def test_stopped_anywhere_and_started_again_it_comes_to_the_same_scores(whole, small, tmp_path, stops):
-    ablation, out = small(), tmp_path / "out"
-    for stop in stops:
-        asked = iter(range(10_000))
-        _, outcome = run(ablation, out, should_stop=lambda asked=asked, stop=stop: next(asked) >= stop)
-        assert outcome.was_stopped
-        assert outcome.count("failed") == 0
-    _, outcome = run(ablation, out)
-    assert outcome.count("done") == 4
-    assert files(out) == files(whole[1])
-
-
-@pytest.mark.parametrize("after", [1, 6, 7])
-def test_killed_anywhere_it_comes_to_the_same_scores(whole, small, tmp_path, after):
-    """Closing the generator is what the power does: no checkpoint, no goodbye."""
-    ablation, out = small(), tmp_path / "out"
-    work = ablate(ablation, out, device="cpu")
-    for _ in range(after):
-        next(work)
-    work.close()
-    _, outcome = run(ablation, out)
-    assert outcome.count("done") == 4
-    assert files(out) == files(whole[1])
-
-
-def test_killed_between_the_end_of_a_training_and_its_clean_up_it_goes_on(whole, small, tmp_path, monkeypatch):
-    ablation, out = small(), tmp_path / "out"
-
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ablation_run, "keep_weights", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(ablation, out)
-    events, outcome = run(ablation, out)
-    assert trained_steps(events) == [2, 4, 6, 8, 10]  # the first training is not done again
-    assert outcome.count("done") == 4
-    assert files(out) == files(whole[1])
-
-
-def test_a_training_of_other_settings_under_the_same_name_is_not_scored(small, tmp_path):
-    """As after a new version with another default, which the name does not tell."""
-    ablation, out = small(), tmp_path / "out"
-    run(ablation, out, part=(0, 2))
-    card = checkpoints(out / "runs" / ablation.runs[0].name)[-1].with_suffix(".json")
-    found = json.loads(card.read_text())
-    found["config"]["fit"]["learning_rate"] = 0.5
-    card.write_text(json.dumps(found))
-    for cell in ablation.cells[:2]:
-        (out / "small" / f"{cell.id}.json").unlink()
-    _, outcome = run(ablation, out, part=(0, 2))
-    assert outcome.count("failed") == 2
-    assert all("was trained with fit.learning_rate = 0.5" in state.reason for state in outcome.states.values())
-
-
-def test_trainings_may_be_removed_once_everything_is_scored(small, tmp_path):
-    ablation, out = small(), tmp_path / "out"
-    run(ablation, out)
-    shutil.rmtree(out / "runs")
-    events, outcome = run(ablation, out)
-    assert (events, outcome.count("done")) == ([], 4)
-
-
-def test_two_at_once_share_the_trainings_and_both_end_with_all_cells(whole, small, tmp_path):
-    ablation, out = small(), tmp_path / "out"
-    first = ablate(ablation, out, device="cpu")
-    opening = [next(first)]  # it has begun the first training, and keeps it until it is asked again
-    assert opening[0].doing == "training"
-    second, others = ablate(ablation, out, device="cpu"), []
-    while not (others and isinstance(others[-1], Working) and others[-1].doing == "waiting"):
-        others.append(next(second))
-    assert [event.cell.labels["prediction"] for event in finished(others)] == ["v", "v"]
-    assert (others[-1].done, others[-1].total) == (0, 2)
-    mine = opening + list(first)
-    assert [event.cell.labels["prediction"] for event in finished(mine)] == ["x", "x"]
-    rest = list(second)
-    assert finished(rest) == []
-    assert len(trained_steps(mine + others)) == 2 * 5
-    assert files(out) == files(whole[1])
-
-
-def test_a_scoring_that_another_process_does_is_left_to_it(small, tmp_path):
-    ablation, out = small(), tmp_path / "out"
-    lock = out / ".claims" / f"small_{ablation.cells[0].id}.lock"
-    with claimed(lock) as is_mine, claimed(lock) as is_mine_too:
-        assert (is_mine, is_mine_too) == (True, False)
-        work, events = ablate(ablation, out, device="cpu"), []
-        while not (events and isinstance(events[-1], Working) and events[-1].doing == "waiting"):
-            events.append(next(work))
-        assert [event.cell for event in finished(events)] == list(ablation.cells[1:])
-    assert [event.cell for event in finished(list(work))] == [ablation.cells[0]]
-
-
-def test_parts_together_are_the_whole(whole, small, tmp_path):
-    ablation, out = small(), tmp_path / "out"
-    for part in range(3):  # one of them has nothing to do
-        _, outcome = run(ablation, out, part=(part, 3))
-        assert outcome.count("done") == len(outcome.states) == (2, 2, 0)[part]
-    assert files(out) == files(whole[1])
-
-
-def test_a_failed_training_fails_its_cells_and_no_other_and_is_tried_again(whole, small, tmp_path, monkeypatch):
-    ablation, out, trained = small(), tmp_path / "out", []
-    reason = "the loss or its gradient was not finite in the 4 steps up to step 9"
-    original = ablation_run.train_run
-
-    def failing(config, *arguments, **options):
-        trained.append(config.diffusion.prediction)
-        if config.diffusion.prediction == "x":
-            raise ConfigError(reason)
-        return (yield from original(config, *arguments, **options))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ablation_run, "train_run", failing)
-        _, outcome = run(ablation, out)
-    assert trained == ["x", "v"]  # not once for each cell
-    assert (outcome.count("failed"), outcome.count("done"), outcome.was_stopped) == (2, 2, False)
-    (grid,) = read_results(out)
-    assert [(cell.state, cell.reason) for cell in grid.cells] == [("failed", reason)] * 2 + [("done", "")] * 2
-    _, outcome = run(ablation, out)
-    assert outcome.count("done") == 4
-    assert files(out) == files(whole[1])
-
-
-def test_a_failure_that_a_later_process_means_to_try_again_is_still_one_here(small, tmp_path, monkeypatch):
-    def failing(*_, **__):
-        raise ConfigError("no")
-        yield
-
-    monkeypatch.setattr(ablation_run, "train_run", failing)
-    ablation, out = small(), tmp_path / "out"
-    work = ablate(ablation, out, device="cpu")
-    assert next(work).state == "failed"
-    Record(out, ablation).write({ablation.cells[0].id: CellState("missing", "not done yet")})
-    try:
-        while True:
-            next(work)
-    except StopIteration as end:
-        outcome = end.value
-    assert (outcome.count("failed"), outcome.was_stopped) == (4, False)
-
-
-def test_a_loss_that_is_not_finite_is_a_failed_cell_with_its_reason(small, tmp_path, monkeypatch):
-    original = Objective.__call__
-
-    def overflowing(self, *arguments, **options):
-        return original(self, *arguments, **options) * math.inf
-
-    monkeypatch.setattr(Objective, "__call__", overflowing)
-    _, outcome = run(small(), tmp_path / "out", part=(0, 2))
-    reasons = {state.reason for state in outcome.states.values()}
-    assert (outcome.count("failed"), len(reasons)) == (2, 1)
-    assert "the loss or its gradient was not finite" in reasons.pop()
-
-
-def test_a_failed_scoring_fails_its_cell_alone(small, tmp_path):
-    text = GRID.replace('label = "v"', 'label = "v", score.checkpoint = "best"')
-    _, outcome = run(small(text), tmp_path / "out")
-    states = list(outcome.states.values())
-    assert [state.state for state in states] == ["done", "done", "failed", "failed"]
-    assert "no best checkpoint" in states[-1].reason
-
-
 def test_the_best_checkpoint_is_scored_where_the_grid_says_so(small, tmp_path):
     text = GRID.replace("fit.log_every = 2", "fit.log_every = 2\nfit.validate_every = 5\nfit.validation_cases = 2")
     text = text.replace("[score]", '[score]\ncheckpoint = "best"')
@@ -295,40 +80,6 @@ def test_the_best_checkpoint_is_scored_where_the_grid_says_so(small, tmp_path):
     for cell in read_results(out)[0].cells:
         card = read_card(cell.run / "checkpoints" / "best.json")
         assert cell.scores["sampling"]["model_sha256"] == card.sha256
-
-
-def test_a_lost_device_ends_the_work_and_leaves_the_cells_to_be_done(small, tmp_path, monkeypatch):
-    def lost(*_, **__):
-        raise DeviceLostError("cuda:0 gave up")
-        yield
-
-    monkeypatch.setattr(ablation_run, "train_run", lost)
-    with pytest.raises(DeviceLostError):
-        run(small(), tmp_path / "out")
-    (grid,) = read_results(tmp_path / "out")
-    assert {cell.state for cell in grid.cells} == {"missing"}
-
-
-def test_a_full_disk_ends_the_work(small, tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise ConfigError("cannot write") from OSError(errno.ENOSPC, "No space left on device")
-        yield
-
-    monkeypatch.setattr(ablation_run, "train_run", full)
-    with pytest.raises(ConfigError, match="cannot write"):
-        run(small(), tmp_path / "out")
-
-
-def test_a_device_that_is_not_there_is_told_before_anything_is_written(small, tmp_path):
-    with pytest.raises(DeviceError, match="cuda:99"):
-        list(ablate(small(), tmp_path / "out", device="cuda:99"))
-    assert not (tmp_path / "out").exists()
-
-
-def test_it_is_not_for_torchrun(small, tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match="one device"):
-        list(ablate(small(), tmp_path / "out", device="cpu"))
 
 
 def test_a_folder_of_another_scale_data_or_setting_is_refused_and_left_alone(whole, small, phantom_128):

@@ -10,6 +10,8 @@ from training.data.phantom import phantom_case
 from training.model_card import ModelCard
 from training.presets import load_config
 
+from .whole_runs import run
+
 
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory):
@@ -33,3 +35,11 @@ def model(tmp_path_factory):
     tensors = {MODEL + name: tensor for name, tensor in denoiser.state_dict().items()}
     save_weights(path, tensors, ModelCard(name="random", config=config, parameters=1, step=0, sha256=""))
     return path
+
+
+@pytest.fixture(scope="session")
+def whole(phantoms, model, tmp_path_factory):
+    """An evaluation that nothing happened to."""
+    out = tmp_path_factory.mktemp("whole") / "scores.json"
+    run(model, phantoms, out)
+    return out

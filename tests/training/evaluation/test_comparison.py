@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -304,3 +305,18 @@ def test_a_damaged_table_is_read_or_refused_and_never_anything_else(tmp_path):
         except DataFormatError:
             refused += 1
     assert refused > 80
+
+
+@pytest.mark.parametrize("file", ["/dev/zero", "../b.csv", "pipe.csv", "sub/b.csv"])
+def test_a_table_elsewhere_or_that_is_no_plain_file_is_not_followed(tmp_path, file):
+    a = evaluation(tmp_path, "a", random_scores())
+    b = evaluation(tmp_path, "b", random_scores(), case_table={"file": file, "sha256": ""})
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataFormatError, match="which is no plain file beside it"):
+        compare_evaluations(a, b)
+
+
+def test_what_is_no_plain_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(DataFormatError, match="is no plain file"):
+        read_evaluation(tmp_path / "pipe.json")
