@@ -1,12 +1,14 @@
 # make demo   the viewer on synthetic cases, with the shipped model (a picture of it where there is no display)
 # make test   everything that CI checks
+# make test-oldest   the viewer's tests on the oldest napari that is declared
+# make pictures      docs/images anew, from the synthetic cases
 PYTHON ?= python3
 BIN := .venv/bin
 # What Qt and OpenGL need beyond a bare Debian or Ubuntu, and a display for machines without one.
 PACKAGES := python3-venv xvfb xauth libegl1 libgl1 libopengl0 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 \
 	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0
 
-.PHONY: demo test test-slow check system clean
+.PHONY: demo test test-slow test-oldest pictures check system clean
 
 demo: .venv/installed
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
@@ -15,12 +17,19 @@ demo: .venv/installed
 		xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/napari-ambiseg demo --screenshot ambiseg-demo.png; \
 	fi
 
+# Two tests at a time, each with one thread: most wait for processes, or are too small for more.
 test: check
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 # The tests that take longer than CI allows as well.
 test-slow: check
 	$(BIN)/pytest -m "slow or not slow"
+
+test-oldest: .venv-oldest/installed
+	.venv-oldest/bin/pytest tests/napari_ambiseg
+
+pictures: .venv/installed
+	xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/python -P docs/pictures.py docs/images
 
 check: .venv/installed
 	$(BIN)/ruff check .
@@ -31,6 +40,11 @@ check: .venv/installed
 .venv/installed: pyproject.toml constraints.txt napari.yaml | system
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt -e ".[test]"
+	@touch $@
+
+.venv-oldest/installed: pyproject.toml constraints.txt constraints-oldest.txt napari.yaml | system
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install -q -c constraints.txt -c constraints-oldest.txt -e ".[test]"
 	@touch $@
 
 system:
@@ -46,4 +60,4 @@ system:
 	fi
 
 clean:
-	rm -rf .venv dist ambiseg-demo.png
+	rm -rf .venv .venv-oldest dist ambiseg-demo.png

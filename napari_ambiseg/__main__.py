@@ -14,9 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_ambiseg.layers.maps import SAMPLE_VARIANCE
 from napari_ambiseg.state import IDLE
 from training.errors import AmbisegError, ConfigError
 from training.model_card import find_weights
+from training.postprocess import Cleaning
+from training.sampling_wish import SamplingWish
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -52,7 +55,7 @@ def _file_parser() -> argparse.ArgumentParser:
         "path",
         nargs="?",
         metavar="PATH",
-        help="annotated slices to open: an HDF5 file, or a file or folder of another form, which is converted first",
+        help="annotated slices in HDF5; a file or folder of another form, which is converted first; or a session",
     )
     return parser
 
@@ -121,14 +124,12 @@ def _demo(options: argparse.Namespace) -> int:
     import napari
     from qtpy.QtCore import QTimer
 
-    from training.model_card import read_card
-
     if options.screenshot is not None and not options.screenshot.absolute().parent.is_dir():
         raise ConfigError(f"cannot write {options.screenshot}: there is no folder {options.screenshot.parent}")
-    card = read_card(find_weights(options.model).with_suffix(".json"))
+    find_weights(options.model)  # a wrong name is one line here, before any window
     viewer, controller = _window()
     wish = controller.state.sampling
-    wish.model, wish.sampler, wish.steps = options.model, card.sampler, options.steps or card.steps
+    wish.model, wish.wish = options.model, SamplingWish(steps=options.steps)
     wish.n_samples, wish.seed = options.samples, options.seed
     demo = _Demo(viewer, controller, options.screenshot)
     QTimer.singleShot(_SETTLE_MS, demo.begin)
@@ -170,7 +171,7 @@ class _Demo:
             print(f"napari-ambiseg: no samples: {state.sampling.message}", file=sys.stderr)  # noqa: T201
         else:
             print(self._table())  # noqa: T201 - the command's answer
-            state.disagreement.show_variance = True
+            state.display.map = SAMPLE_VARIANCE
             self.code = 0
         if self._screenshot is not None:
             QTimer.singleShot(_DRAWN_MS if self.code == 0 else 0, self._leave)
@@ -183,10 +184,10 @@ class _Demo:
     def _table(self) -> str:
         state = self._controller.state
         numbers, experts = state.disagreement, state.disagreement.experts
-        state.postprocessing.relative_area = _R
+        state.postprocessing.cleaning = Cleaning(relative_area=_R)
         self._controller.tick()
         raw, cleaned = numbers.raw, numbers.processed
-        state.postprocessing.relative_area = 0.0
+        state.postprocessing.cleaning = Cleaning()
         self._controller.tick()
         assert experts is not None and raw is not None and cleaned is not None  # noqa: S101, PT018 - for mypy
         rows = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 
@@ -17,6 +18,24 @@ def text_overlay(viewer: Any) -> Any:
     return viewer.text_overlay if canvas is None else canvas.overlays.text
 
 
+def camera(viewer: Any) -> Any:
+    """What looks at the canvas; it moved from the viewer to its scene in napari 0.9."""
+    scene = getattr(viewer, "scene", None)
+    return viewer.camera if scene is None else scene.camera
+
+
+def canvas_size(viewer: Any) -> tuple[int, ...]:
+    """Height and width of the canvas in pixels of the screen; it moved from the viewer to its canvas in napari 0.9."""
+    canvas = getattr(viewer, "canvas", None)
+    return tuple(viewer._canvas_size if canvas is None else canvas.size)
+
+
+def grid_of(viewer: Any) -> Any:
+    """napari's grid of layers; it moved from the viewer to its canvas in napari 0.9."""
+    canvas = getattr(viewer, "canvas", None)
+    return viewer.grid if canvas is None else canvas.grid
+
+
 def fit_slider_labels(viewer: Any) -> None:
     """Make room for the names of napari's sliders, which it does by itself only when the number of axes changes.
 
@@ -26,6 +45,51 @@ def fit_slider_labels(viewer: Any) -> None:
     fit = getattr(getattr(qt_viewer, "dims", None), "_resize_axis_labels", None)
     if fit is not None:
         fit()
+
+
+def without_thumbnail(layer: Any) -> None:
+    """Leave the small picture in the list of layers empty; of many outlines it takes longer to draw than they do."""
+    if hasattr(layer, "_update_thumbnail"):
+        layer._update_thumbnail = lambda *_: None
+
+
+@cache
+def keep_shader_programs() -> None:
+    """Where OpenGL is drawn by Mesa's software, free no shader program any more: some kilobytes for each layer removed.
+
+    vispy frees those of a removed layer, and the next change of the canvas' size ends the process (seen with napari
+    0.9.2, vispy 0.17 and Mesa 22: an image, a Shapes layer, delete that, resize the window).  Virtual machines and
+    remote desktops draw so.
+    """
+    from vispy.gloo import gl, glir
+
+    free = glir.GlirProgram.delete
+
+    def delete(program: Any) -> None:
+        if not any(name in str(gl.glGetParameter(gl.GL_RENDERER)).lower() for name in ("llvmpipe", "softpipe")):
+            free(program)
+
+    glir.GlirProgram.delete = delete
+
+
+@cache
+def free_in_own_window() -> None:
+    """Where a layer is removed, free its textures in its own window's OpenGL context.
+
+    napari 0.9.2 frees them in whichever context is current: with two windows open, often that of the other one, which
+    loses the textures of the same numbers, and with the next picture that is drawn in it ends in OpenGL errors.
+    """
+    from vispy.gloo.context import GLContext
+
+    finish = GLContext.finish
+
+    def finish_in_own(context: Any) -> None:
+        backend = context.shared.ref
+        if backend.isValid():  # else nothing was drawn yet, and what waits goes on waiting
+            backend._vispy_set_current()
+            finish(context)
+
+    GLContext.finish = finish_in_own
 
 
 def main_window(viewer: Any) -> Any:

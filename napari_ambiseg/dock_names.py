@@ -2,8 +2,11 @@
 
 PLUGIN = "napari-ambiseg"
 VIEWER = "Disagreement viewer"
+EXPERTS = "Experts"
+DISAGREEMENT = "Disagreement"
 CASES = "Cases"
 SAMPLER = "Sampler"
-TRAJECTORY = "Trajectory"
-DISAGREEMENT = "Disagreement"
 POSTPROCESSING = "Post-processing"
+COMPARE = "Compare"
+OUTPUT = "Output"
+TRAJECTORY = "Trajectory"

@@ -1,22 +1,44 @@
-"""The samples of the case that is shown: asked for, watched while they come, post-processed and scored."""
+"""The samples of the case that is shown: asked for, and watched while they come."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
+from collections.abc import Callable
 
 from napari_ambiseg.engine import Engine
-from napari_ambiseg.layer_book import LayerBook
-from napari_ambiseg.layers import scale_of
+from napari_ambiseg.forecast import Forecast
+from napari_ambiseg.layers.place import Place
+from napari_ambiseg.layers.roles import Origin
 from napari_ambiseg.measures import SampleMeasures
-from napari_ambiseg.messages import Answer, Cancelled, Devices, Died, Failed, Finished, Loaded, SampleRequest, Stepped
-from napari_ambiseg.notices import notify
+from napari_ambiseg.messages import (
+    Answer,
+    Cancelled,
+    Devices,
+    Died,
+    Estimate,
+    EstimateWanted,
+    Failed,
+    Finished,
+    Loaded,
+    Noted,
+    Paused,
+    Progressed,
+    SampleRequest,
+    Stepped,
+)
+from napari_ambiseg.notices import advise, notify
 from napari_ambiseg.player import Player
-from napari_ambiseg.state import CANCELLING, IDLE, LOADING, SAMPLING, ViewerState
-from training.postprocess import relative_area
-from training.records import AnnotatedSlice, BoolArray
+from napari_ambiseg.results import Results
+from napari_ambiseg.runs import Run
+from napari_ambiseg.state import CANCELLING, IDLE, LOADING, PAUSED, SAMPLING, ViewerState
+from training.data.field import Field
+from training.records import AnnotatedSlice
 
-_MAX_FRAMES = 64
 _TRAJECTORY_BYTES = 2**28  # both quantities together; beyond it, fewer of the walk's states are kept
+_BUDGET_S = 0.05  # of each update, for states of the walk; what is left waits for the next one
+_MB, _GB = 10**6, 10**9
 
 
 class Drawing:
@@ -24,30 +46,44 @@ class Drawing:
 
     Parameters
     ----------
-    state : its sampling part says what to draw and how far it is; the numbers go to its disagreement part
-    layers : where the samples are shown
+    state : its sampling part says what to draw and how far it is
     engine : the door to the sampling process
     player : gets the states of the walk
+    results : shows the numbers on the way
+    finish : called with each finished run
+    kept_frames : states of a walk that are kept at most
     """
 
-    def __init__(self, state: ViewerState, layers: LayerBook, engine: Engine, player: Player) -> None:
-        self._state, self._layers, self._engine, self._player = state, layers, engine, player
-        self._case: AnnotatedSlice | None = None  # whose samples; None makes late answers go nowhere
-        self._request: SampleRequest | None = None
-        self._masks: BoolArray | None = None
-        self._provenance: dict[str, str | int | float | None] = {}
+    def __init__(
+        self,
+        state: ViewerState,
+        engine: Engine,
+        player: Player,
+        results: Results,
+        finish: Callable[[Run], None],
+        kept_frames: int = 64,
+    ) -> None:
+        self._kept_frames = kept_frames
+        self._state, self._engine, self._player, self._results, self._finish = state, engine, player, results, finish
+        self._forecast = Forecast(state, engine)
+        self._request: SampleRequest | None = None  # None makes late answers go nowhere
+        self._origin = Origin("", "", -1)
+        self._field = Field(0, 0, 1, 1)
+        self._place = Place()
+        self._answers: deque[Answer] = deque()
         self._n_steps = 0
-        self._started = 0.0
-        self._stale = False
-        state.postprocessing.events.relative_area.connect(self.redraw)
+        self._device = ""
+        self._device_bytes = 0
+        self._began = self._held = 0.0  # times of the clock: of the first step, and since when it is paused
+        self._watched = True
 
-    @property
-    def is_done(self) -> bool:
-        """Whether there are samples to be looked at."""
-        return self._masks is not None
+    def start(self, case: AnnotatedSlice, origin: Origin, field: Field, place: Place) -> None:
+        """Draw samples for a part of a case; a drawing under way is dropped.
 
-    def start(self, case: AnnotatedSlice) -> None:
-        """Draw samples for a case; a drawing under way is dropped.
+        Parameters
+        ----------
+        case : what the model is to see, ``field`` of the slice at ``origin``
+        place : where that part lies in the viewer
 
         Raises
         ------
@@ -64,94 +100,151 @@ class Drawing:
             n=wish.n_samples,
             seed=wish.seed,
             device=wish.device,
-            sampler=wish.sampler,
-            steps=wish.steps,
-            max_frames=max(2, min(_MAX_FRAMES, affordable)),
+            wish=wish.wish,
+            max_frames=max(2, min(self._kept_frames, affordable)),
+            watched=self._watched,
         )
+        self._origin, self._field, self._place, self._device = origin, field, place, ""
         self._engine.start(self._request)
-        self._case = case
         wish.status, wish.message = LOADING, f"loading {wish.model} ..."
 
     def cancel(self) -> None:
-        """Stop before the next step; what came so far stays to be looked at."""
-        if self._state.sampling.status in (LOADING, SAMPLING):
+        """Stop before the next step is computed; what came so far stays to be looked at."""
+        if self._state.sampling.status not in (IDLE, CANCELLING):
             self._engine.cancel()
             self._state.sampling.status, self._state.sampling.message = CANCELLING, "cancelling ..."
+
+    def pause(self) -> None:
+        """Hold the walk at its next state, or go on with it where it is held."""
+        sampling = self._state.sampling
+        if sampling.status == SAMPLING:
+            self._engine.pause()
+            self._held = time.monotonic()
+            sampling.status, sampling.message = PAUSED, "pausing after this step ..."
+        elif sampling.status == PAUSED:
+            self._engine.resume()
+            self._began += time.monotonic() - self._held
+            sampling.status, sampling.message = SAMPLING, "going on ..."
+
+    def step_once(self) -> None:
+        """Go one state forward in a walk that is held."""
+        if self._state.sampling.status == PAUSED:
+            self._engine.step_once()
+            self._state.sampling.message = "one step ..."
+
+    def watch(self, watched: bool) -> None:
+        """Say whether anybody looks at the states of a walk while they come; if not, they come at its end."""
+        if watched != self._watched:
+            self._watched = watched
+            self._engine.watch(watched)
+
+    def unload(self) -> None:
+        """End the sampling process, so that its memory is free; the next drawing starts a new one."""
+        if self._state.sampling.status != IDLE:
+            self.forget()
+        sampling = self._state.sampling
+        freed = [f"{_amount(self._engine.held_bytes())} of main memory"]
+        if self._device_bytes:
+            freed.append(f"{_amount(self._device_bytes)} of the GPU's")
+        self._engine.stop()
+        self._device_bytes, sampling.warm, sampling.seconds = 0, False, math.nan
+        sampling.message = f"the model is unloaded; {' and '.join(freed)} are free again"
 
     def forget(self, *, keep_sliders: bool = False) -> None:
         """Back to no samples; a drawing under way is stopped.  ``keep_sliders`` where the next one begins at once."""
         self._engine.cancel()
-        self._case = self._request = self._masks = None
-        self._provenance, self._stale = {}, False
-        with self._layers.by_us():
-            self._player.forget(keep_sliders=keep_sliders)
-            self._layers.clear_samples()
-        sampling, disagreement = self._state.sampling, self._state.disagreement
-        sampling.status, sampling.progress, sampling.message, sampling.provenance = IDLE, 0.0, "", ""
-        disagreement.raw, disagreement.processed, disagreement.curve = None, None, ()
-
-    def redraw(self) -> None:
-        """Show the samples anew at the next `update`: post-processing has changed, or a layer is missing."""
-        self._stale = True
+        self._request = None
+        self._answers = deque(answer for answer in self._answers if isinstance(answer, Devices | Estimate | Died))
+        self._player.forget()
+        self._results.forget()
+        sampling = self._state.sampling
+        sampling.status, sampling.progress, sampling.message, sampling.note, sampling.provenance = IDLE, 0.0, "", "", ""
+        sampling.gave_up = False
 
     def update(self) -> None:
-        """Bring in what the sampling process sent, and draw what became stale."""
-        for answer in self._engine.poll():
+        """Bring in what the sampling process sent, as much of it as there is time for."""
+        self._answers += self._engine.poll()
+        spent = 0.0
+        while self._answers and spent < _BUDGET_S:
+            answer, began = self._answers.popleft(), time.monotonic()
             self._receive(answer)
-        if self._stale:
-            self._stale = False
-            self._show()
-        self._player.update()
+            if isinstance(answer, Stepped):
+                spent += time.monotonic() - began
+        self._forecast.update()
 
     def _receive(self, answer: Answer) -> None:
         sampling = self._state.sampling
         if isinstance(answer, Devices):
-            sampling.devices = ("auto", *answer.names)
+            sampling.devices = answer.facts
+            sampling.note = answer.problem or sampling.note
+        elif isinstance(answer, Estimate):
+            sampling.warm = sampling.warm or not answer.problem
+            self._forecast.take(answer)
         elif isinstance(answer, Died):
+            sampling.warm, self._device_bytes = False, 0
+            sampling.gave_up = self._device.startswith("cuda")
             self._end("the sampling process ended")
             notify(answer.text)
-        elif self._case is None or self._request is None:
+        elif self._request is None:
             return  # it belongs to a case that is no longer shown
         elif isinstance(answer, Loaded):
-            self._n_steps, self._started = answer.n_steps, time.monotonic()
-            sampling.status, sampling.message = SAMPLING, f"sampling on {answer.device}"
-            self._player.begin(answer, self._case, self._request.n)
+            self._n_steps, self._device, self._began = answer.n_steps, answer.device, time.monotonic()
+            sampling.status, sampling.message, sampling.warm = SAMPLING, f"sampling on {answer.device}", True
+            self._player.begin(answer, self._request.case, self._request.n, self._place)
+        elif isinstance(answer, Noted):
+            if not sampling.note:  # once is enough, however often the batch is halved
+                advise(answer.text)
+            sampling.note = answer.text
+        elif isinstance(answer, Progressed):
+            self._progress(answer.index)
         elif isinstance(answer, Stepped):
-            self._take_step(answer, self._case)
+            self._take_step(answer, self._request.case)
+        elif isinstance(answer, Paused):
+            if sampling.status == PAUSED:
+                self._held = time.monotonic()
+                sampling.message = f"paused at step {answer.index} of {self._n_steps}"
         elif isinstance(answer, Finished):
-            self._masks, self._provenance = answer.masks, answer.provenance
-            sampling.progress = 1.0
-            sampling.provenance = ", ".join(f"{name} {value}" for name, value in answer.provenance.items())
-            self._end(f"{len(answer.masks)} samples in {answer.seconds:.1f} s")
-            self._stale = True
+            self._take_masks(answer, self._request)
         elif isinstance(answer, Cancelled):
             self._end(f"cancelled after {len(self._state.playback.times)} states")
         elif isinstance(answer, Failed):
+            sampling.gave_up = self._device.startswith("cuda")
             self._end(answer.text)
             notify(answer.text)
+
+    def _take_masks(self, finished: Finished, request: SampleRequest) -> None:
+        sampling = self._state.sampling
+        self._device_bytes = finished.device_bytes
+        sampling.progress = 1.0
+        made = {**finished.provenance, "samples": request.n, "seed": request.seed}
+        sampling.provenance = ", ".join(f"{name} {value}" for name, value in made.items())
+        self._end(f"{len(finished.masks)} samples in {finished.seconds:.1f} s")
+        self._forecast.learn(
+            EstimateWanted(request.model, request.device, request.wish, self._field.shape, request.n), finished.seconds
+        )
+        if self._engine.pid is not None:
+            self._engine.ask_devices()  # whose free memory is another now
+        self._finish(Run.of(finished, request, self._origin, self._field, self._place, self._player.frames()))
 
     def _end(self, message: str) -> None:
         self._state.sampling.status, self._state.sampling.message = IDLE, message
         self._player.end()
 
     def _take_step(self, stepped: Stepped, case: AnnotatedSlice) -> None:
-        sampling, disagreement = self._state.sampling, self._state.disagreement
-        self._player.put(stepped)
-        disagreement.raw = SampleMeasures.of(stepped.masks, case)
-        disagreement.curve += ((stepped.t, disagreement.raw.ged_v),)
-        step = min(stepped.index + 1, self._n_steps)  # a state comes with the network call that predicts from it
+        measures = SampleMeasures.of(stepped.masks, case)
+        self._player.put(stepped, measures)
+        self._results.preview(measures, stepped.masks, case, self._place)
+        self._progress(stepped.index)
+
+    def _progress(self, index: int) -> None:
+        sampling = self._state.sampling
+        step = min(index + 1, self._n_steps)  # a state comes with the prediction made from it
         sampling.progress = step / self._n_steps
         if sampling.status == SAMPLING:
-            left = (time.monotonic() - self._started) * (1 / sampling.progress - 1)
+            left = (time.monotonic() - self._began) * (1 / sampling.progress - 1)
             sampling.message = f"step {step} of {self._n_steps}, about {left:.0f} s left"
 
-    def _show(self) -> None:
-        """Show and score the samples, as drawn and after post-processing."""
-        if self._case is None or self._masks is None:
-            return
-        r, disagreement = self._state.postprocessing.relative_area, self._state.disagreement
-        kept = relative_area(self._masks, r)
-        disagreement.raw = SampleMeasures.of(self._masks, self._case)
-        disagreement.processed = SampleMeasures.of(kept, self._case)
-        with self._layers.by_us():
-            self._layers.show_samples(kept, {**self._provenance, "relative_area": r}, scale_of(self._case))
+
+def _amount(n_bytes: int) -> str:
+    """Bytes for a reader, such as "612 MB"."""
+    return f"{n_bytes / _GB:.1f} GB" if n_bytes >= _GB else f"{n_bytes / _MB:.0f} MB"

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from queue import Empty
 
+import psutil
+
 from napari_ambiseg.messages import (
     Answer,
     Cancel,
@@ -19,9 +21,15 @@ from napari_ambiseg.messages import (
     Devices,
     DevicesWanted,
     Died,
+    Estimate,
+    EstimateWanted,
     Failed,
     Finished,
+    Pause,
+    Resume,
     SampleRequest,
+    StepOnce,
+    Watch,
 )
 from training.child import Child, python_module
 from training.talk import Talk
@@ -71,10 +79,34 @@ class Engine:
         """Ask which devices there are; `Devices` comes back through `poll`.  Errors as in `start`."""
         self._send(DevicesWanted())
 
+    def ask_estimate(self, wanted: EstimateWanted) -> None:
+        """Ask how long a drawing would take; `Estimate` comes back through `poll` when nothing is drawn any more.
+
+        Loads the model, so nothing happens where there is no process: one that was ended to free its memory must not
+        take it again for a mere estimate.
+        """
+        if self._talk is not None:
+            self._talk.outbox.put(wanted)
+
     def cancel(self) -> None:
-        """Stop the current request before its next step; `Cancelled` comes back through `poll`."""
-        if self.busy and self._talk is not None:
-            self._talk.outbox.put(Cancel(self.generation))
+        """Stop the current request before its next step is computed; `Cancelled` comes back through `poll`."""
+        self._command_walk(Cancel(self.generation))
+
+    def pause(self) -> None:
+        """Hold the current request at its next state; `Paused` comes back through `poll`."""
+        self._command_walk(Pause(self.generation))
+
+    def resume(self) -> None:
+        """Go on with the current request where it is paused."""
+        self._command_walk(Resume(self.generation))
+
+    def step_once(self) -> None:
+        """Go on with the current request to the next state that is sent, and hold it there."""
+        self._command_walk(StepOnce(self.generation))
+
+    def watch(self, watched: bool) -> None:
+        """Say whether somebody looks at the states of the current request while they come."""
+        self._command_walk(Watch(self.generation, watched))
 
     def poll(self) -> list[Answer]:
         """Everything that came in since the last call, without what is stale.  Never waits."""
@@ -87,12 +119,19 @@ class Engine:
             if isinstance(answer, Died):
                 self._talk.end()
                 self._talk, self.busy = None, False
-            elif not isinstance(answer, Devices) and answer.generation != self.generation:
+            elif not isinstance(answer, Devices | Estimate) and answer.generation != self.generation:
                 continue
             elif isinstance(answer, Finished | Failed | Cancelled):
                 self.busy = False
             answers.append(answer)
         return answers
+
+    def held_bytes(self) -> int:
+        """Main memory that the sampling process takes; 0 while there is none."""
+        try:
+            return 0 if self.pid is None else int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:  # it ended this moment
+            return 0
 
     def stop(self) -> None:
         """End the sampling process.  A later request starts a new one."""
@@ -100,6 +139,10 @@ class Engine:
             self._talk.end()
         self._talk, self.busy = None, False
         atexit.unregister(self.stop)
+
+    def _command_walk(self, command: Command) -> None:
+        if self.busy and self._talk is not None:
+            self._talk.outbox.put(command)
 
     def _send(self, command: Command) -> None:
         if self._talk is None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from training.records import AnnotatedSlice, BoolArray, HalfArray
+from training.machine import DeviceFact
+from training.records import AnnotatedSlice, BoolArray, FloatArray, HalfArray
+from training.sampling_wish import SamplingWish
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +24,9 @@ class SampleRequest:
     case : models look at its image alone; the reference "experts" draws from its annotations
     n, seed : how many samples, and the seed that with a sample's index names its noise
     device : "auto", "cpu", "cuda:0", ...
-    sampler, steps : None keeps what the model's card says
+    wish : how to draw
     max_frames : at most this many states of the walk are sent back (the last one always)
+    watched : whether somebody looks at the states while they come, see `Watch`
     """
 
     generation: int
@@ -32,16 +35,49 @@ class SampleRequest:
     n: int
     seed: int
     device: str = "auto"
-    sampler: str | None = None
-    steps: int | None = None
+    wish: SamplingWish = SamplingWish()
     max_frames: int = 64
+    watched: bool = True
 
 
 @dataclass(frozen=True)
 class Cancel:
-    """Stop the request of this generation before its next step."""
+    """Stop the request of this generation before its next step is computed."""
 
     generation: int
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Hold the walk of this generation at its next state, until `Resume`, `StepOnce` or `Cancel`."""
+
+    generation: int
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with the walk of this generation."""
+
+    generation: int
+
+
+@dataclass(frozen=True)
+class StepOnce:
+    """Go on with the walk of this generation, and hold it again at the next state that is sent."""
+
+    generation: int
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Whether somebody looks at the states of this generation.
+
+    While nobody does they are not sent one by one: the process keeps them, and sends them at the end, or as soon as
+    somebody looks again.
+    """
+
+    generation: int
+    watched: bool
 
 
 @dataclass(frozen=True)
@@ -50,10 +86,48 @@ class DevicesWanted:
 
 
 @dataclass(frozen=True)
-class Devices:
-    """Names of the devices that the sampling process can use."""
+class EstimateWanted:
+    """How long will ``n`` masks of an image of ``shape`` (H, W) take?  Answered by `Estimate` when nothing is drawn.
 
-    names: tuple[str, ...]
+    ``model``, ``device`` and ``wish`` as in `SampleRequest`; the model is loaded, and stays so.
+    """
+
+    model: str
+    device: str
+    wish: SamplingWish
+    shape: tuple[int, int]
+    n: int
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The devices that the sampling process can use, the fastest first, with their memory as it is now.
+
+    ``problem`` is one line on why they could not be found out; "" where they could.
+    """
+
+    facts: tuple[DeviceFact, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """About how long it will take.
+
+    Parameters
+    ----------
+    wanted : what was asked
+    seconds : NaN for what draws in one go, and where it could not be found out
+    batch : samples that go through the network together
+    device : where it would run
+    problem : one line on why it could not be found out; "" where it could
+    """
+
+    wanted: EstimateWanted
+    seconds: float
+    batch: int = 1
+    device: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +145,22 @@ class Loaded:
     frames: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Noted:
+    """Something that the user should know of a drawing that goes on, such as that memory ran out; one line."""
+
+    generation: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """The walk came to the state of this index, which is not sent now."""
+
+    generation: int
+    index: int
+
+
 @dataclass(frozen=True, eq=False)
 class Stepped:
     """One state of the walk, for all N samples.
@@ -82,19 +172,34 @@ class Stepped:
     generation: int
     index: int
     t: float
+    log_snr: float
     x_t: HalfArray
     x0_hat: HalfArray
     masks: BoolArray
 
 
+@dataclass(frozen=True)
+class Paused:
+    """The walk is held at the state of this index."""
+
+    generation: int
+    index: int
+
+
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """All samples are drawn: (N, H, W) bool, and what made them."""
+    """All samples are drawn: (N, H, W) bool, and what made them.
+
+    ``x0_hat`` (N, H, W) float32 are the clean masks that the last step predicted; None for what draws in one go.
+    ``seconds`` leaves out the time that the walk was held.  ``device_bytes`` is the GPU memory that the process keeps.
+    """
 
     generation: int
     masks: BoolArray
     seconds: float
     provenance: dict[str, str | int | float | None] = field(default_factory=dict)
+    x0_hat: FloatArray | None = None
+    device_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,5 +224,5 @@ class Died:
     text: str
 
 
-Command = SampleRequest | Cancel | DevicesWanted
-Answer = Devices | Loaded | Stepped | Finished | Cancelled | Failed | Died
+Command = SampleRequest | Cancel | Pause | Resume | StepOnce | Watch | DevicesWanted | EstimateWanted
+Answer = Devices | Estimate | Loaded | Noted | Progressed | Stepped | Paused | Finished | Cancelled | Failed | Died

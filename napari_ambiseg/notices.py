@@ -7,6 +7,13 @@ from contextlib import contextmanager
 
 from training.errors import AmbisegError
 
+#: What stands where something would be told of experts or model during a blind read, and what has to be done then.
+BLIND = "Blind read: reveal to see"
+REVEAL_FIRST = "this is a blind read: reveal first"
+#: What has to be done where no case is shown, in short and in full.
+NOTHING_OPEN = "open a case first"
+OPEN_FIRST = f"{NOTHING_OPEN}: the demo cases, or a file of annotated slices"
+
 
 def notify(text: str) -> None:
     """Say that something failed."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_ambiseg.layers import LayerData
+    from napari_ambiseg.layers.roles import LayerData
     from napari_ambiseg.survey import Cases
     from training.records import AnnotatedSlice
 
@@ -67,6 +67,23 @@ class DemoSet:
 
 def demo_cases() -> list[LayerData]:
     """npe2 sample data: the first demo case; the case browser, where it is open, lists the others."""
-    from napari_ambiseg.layers import Origin, opened_layers
+    from napari_ambiseg.layers.case import opened_layers
+    from napari_ambiseg.layers.roles import Origin
 
     return opened_layers(PhantomCases()[0], Origin(DEMO, _SPLIT, 0))
+
+
+def demo_set() -> list[LayerData]:
+    """npe2 sample data: all demo cases as two plain stacks (case, y, x), the slices and the experts' votes."""
+    import numpy as np
+
+    cases = [PhantomCases()[index] for index in range(_COUNT)]
+    spacing = cases[0].spacing_mm
+    place = {"axis_labels": ("case", "y", "x"), "scale": (1.0, *(spacing or (1.0, 1.0)))}
+    n_experts = len(cases[0].masks)
+    slices = np.stack([case.image for case in cases])
+    votes = np.stack([case.masks.sum(axis=0, dtype=np.uint8) for case in cases])
+    return [
+        (slices, {"name": "demo slices", "contrast_limits": (0, 1), **place}, "image"),
+        (votes, {"name": f"votes of {n_experts} experts", "opacity": 0.5, **place}, "labels"),
+    ]

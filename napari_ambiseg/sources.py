@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_ambiseg.session_file import SUFFIX
 from training.data.forms.sniffing import recognise
 from training.data.hdf5 import is_hdf5
 from training.data.reading import seems_annotated
+from training.data.scan import is_scan
 from training.errors import DataFormatError
 
-HDF5 = "hdf5"  # the one form that opens at once; every other one is converted first
+HDF5 = "hdf5"  # opens at once, as a scan does; every other form is converted first
+SCAN = "scan"  # an image that nobody annotated
+SESSION = "session"  # what the viewer wrote down of itself
+
+_READABLE = 300  # letters
 
 
 def layout_if_ours(path: Path) -> str | None:
@@ -21,9 +27,13 @@ def layout_if_ours(path: Path) -> str | None:
 
     HDF5 is looked into by the process that may die of it, for which this waits as `seems_annotated` says.
     """
+    if _why_not(path):
+        return None
+    if _is_session(path):
+        return SESSION
     if path.is_file() and is_hdf5(path):  # a pipe would be waited for
         return HDF5 if seems_annotated(path) else None
-    return recognise(path)
+    return recognise(path) or (SCAN if is_scan(path) else None)
 
 
 def layout_of(path: Path) -> str:
@@ -32,11 +42,15 @@ def layout_of(path: Path) -> str:
     Raises
     ------
     DataFormatError
-        If there is nothing, or nothing of ours.
+        If there is nothing, or nothing of ours, or it cannot be looked at.
     """
+    if why := _why_not(path):
+        raise DataFormatError(f"{_shortened(path)}: cannot be opened: {why}; choose another file")
+    if _is_session(path):
+        return SESSION
     if path.is_file() and is_hdf5(path):
         return HDF5
-    name = recognise(path)
+    name = recognise(path) or (SCAN if is_scan(path) else None)
     if name is not None:
         return name
     if not path.exists():
@@ -46,3 +60,27 @@ def layout_of(path: Path) -> str:
         f"{path}: no annotated slices are recognised in this {what}; "
         "docs/data.md shows what can be opened, and which of its folders to choose"
     )
+
+
+def _why_not(path: Path) -> str:
+    """Why nothing can be learnt of a path, such as that it is too long for any file; "" where something can."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""  # which others tell
+    except OSError as error:
+        return error.strerror or str(error)
+    except ValueError as error:
+        return str(error)  # embedded null byte
+    return ""
+
+
+def _shortened(path: Path) -> str:
+    """A path, or the beginning of one that nobody would read."""
+    text = str(path)
+    return text if len(text) <= _READABLE else f"{text[:_READABLE]} ... ({len(text)} letters)"
+
+
+def _is_session(path: Path) -> bool:
+    """By its name, which `session.Session.save` insists on."""
+    return path.name.endswith(SUFFIX) and path.is_file()

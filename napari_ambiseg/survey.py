@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from training.errors import AmbisegError
+from training.errors import AmbisegError, ConfigError
 from training.metrics import pairwise_distance
 from training.records import AnnotatedSlice
 
@@ -26,6 +27,14 @@ class Cases(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> AnnotatedSlice: ...
+
+
+@runtime_checkable
+class Summarised(Protocol):
+    """Cases whose summaries can be had without their pixels."""
+
+    def summary(self, index: int) -> CaseSummary:
+        """The summary of a case."""
 
 
 class CaseSet(Protocol):
@@ -55,7 +64,8 @@ class CaseSummary:
     @classmethod
     def of(cls, case: AnnotatedSlice) -> CaseSummary:
         """Summarise a case."""
-        return cls(case.n_found, case.n_experts, float(pairwise_distance(case.masks).mean()))
+        distance = float(pairwise_distance(case.masks).mean()) if case.n_experts else math.nan
+        return cls(case.n_found, case.n_experts, distance)
 
 
 class Survey:
@@ -81,13 +91,44 @@ class Survey:
         until = time.perf_counter() + budget_s
         while not self.done and time.perf_counter() < until:
             try:
-                summary = CaseSummary.of(self._cases[len(self.summaries)])
+                summary = self._summary(len(self.summaries))
             except AmbisegError as error:
                 summary = CaseSummary(fault=str(error))
             self.summaries.append(summary)
         return len(self.summaries)
 
+    def _summary(self, index: int) -> CaseSummary:
+        if isinstance(self._cases, Summarised):
+            return self._cases.summary(index)
+        return CaseSummary.of(self._cases[index])
+
     def rows(self) -> Iterator[tuple[str, str, CaseSummary | None]]:
         """Key, patient and summary (None where it is not known yet) of each case."""
         for index, (key, patient) in enumerate(zip(self._cases.keys, self._cases.patients, strict=True)):
             yield key, patient, self.summaries[index] if index < len(self.summaries) else None
+
+
+def require_split(cases: CaseSet, split: str) -> None:
+    """Refuse a split that there is not.
+
+    Raises
+    ------
+    ConfigError
+        With those that there are.
+    """
+    if split not in cases.splits:
+        raise ConfigError(f"no split {split!r}; choose one of: {', '.join(cases.splits)}")
+
+
+def require_case(cases: CaseSet, split: str, index: int) -> None:
+    """Refuse a case that there is not.
+
+    Raises
+    ------
+    ConfigError
+        With the splits that there are, or the number of cases of this one.
+    """
+    require_split(cases, split)
+    count = len(cases.splits[split])
+    if not 0 <= index < count:
+        raise ConfigError(f"no case {index} in split {split!r}; it has {count} cases, counted from 0")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from training.data.opening import open_dataset
 from training.errors import AmbisegError, CheckpointError, ConfigError, DataFormatError, DeviceError
 from training.records import AnnotatedSlice, SampleSet, Step, Trajectory
+from training.sampling_wish import SamplingWish
 
 if TYPE_CHECKING:
     from training.build import load_segmenter
@@ -24,6 +25,7 @@ __all__ = [
     "DataFormatError",
     "DeviceError",
     "SampleSet",
+    "SamplingWish",
     "Step",
     "Trajectory",
     "load_segmenter",

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from training.errors import ConfigError
+
 
 def temporary_beside(path: Path) -> Path:
     """A name for the unfinished file: in the same folder, because a rename is atomic only within a file system."""
@@ -31,6 +33,25 @@ def remove(temporary: Path) -> None:
     """Take an unfinished file away; where that cannot be, it could not be made either, which is told by then."""
     with suppress(OSError):
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path, remedy: str = "choose another place") -> Iterator[None]:
+    """Say in one line that a place cannot be written.
+
+    Parameters
+    ----------
+    remedy : what would work
+
+    Raises
+    ------
+    ConfigError
+        In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast, get_args
@@ -32,8 +32,9 @@ from training.errors import ConfigError
 from training.model_card import ModelCard, find_weights
 from training.nets.unet import UNet
 from training.presets import checked
+from training.sampling_wish import SamplingWish
 from training.segmenters.diffusion import DiffusionSegmenter
-from training.segmenters.experts import AlwaysEmpty, ExpertsOracle
+from training.segmenters.experts import REFERENCES
 from training.segmenters.interface import SegmentationSampler
 
 PREDICTIONS: dict[PredictionName, Prediction] = {"x": XPrediction(), "eps": EpsPrediction(), "v": VPrediction()}
@@ -44,7 +45,6 @@ SAMPLERS: Mapping[str, Sampler] = {
     "dpmpp2m": DpmSolverPP2M(),
     "heun": Heun(),
 }
-REFERENCES: dict[str, SegmentationSampler] = {"experts": ExpertsOracle(), "empty": AlwaysEmpty()}
 
 
 def build_schedule(config: Config) -> Schedule:
@@ -143,14 +143,10 @@ class ModelCache:
 def load_segmenter(
     model: str | Path,
     device: str = "auto",
+    wish: SamplingWish = SamplingWish(),
     *,
-    sampler: str | None = None,
-    steps: int | None = None,
-    grid: str | None = None,
-    eta: float | None = None,
-    guidance: float | None = None,
-    precision: str = "auto",
     cache: ModelCache | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> SegmentationSampler:
     """Open a model, ready to draw masks.
 
@@ -159,10 +155,9 @@ def load_segmenter(
     model : a shipped name (``ambiseg models``), a run folder, a ``.safetensors`` checkpoint, or one of the
         references "experts" (draws from the case's own annotations) and "empty"
     device : "auto", "cpu", "cuda" or "cuda:N"
-    sampler, steps, grid, eta, guidance : as in `training.config.SamplingConfig`; None takes the model's own, but
-        ``eta`` is 0 for another sampler than the model's own
-    precision : "fp32"; "bf16"; or "auto", which is "bf16" on a GPU that has it and "fp32" elsewhere
+    wish : how to draw
     cache : where the model is kept, and taken from if it is there already
+    tell : gets a line when memory runs out and fewer samples go through the network together from then on
 
     Returns
     -------
@@ -180,28 +175,28 @@ def load_segmenter(
     """
     where = pick_device(device)
     for kind, name, known in (
-        ("sampler", sampler, SAMPLERS),
-        ("grid", grid, get_args(GridName)),
-        ("precision", precision, get_args(PrecisionName)),
+        ("sampler", wish.sampler, SAMPLERS),
+        ("grid", wish.grid, get_args(GridName)),
+        ("precision", wish.precision, get_args(PrecisionName)),
     ):
         if name is not None:
             _require_known(kind, name, known)
     if model in REFERENCES:
-        return REFERENCES[str(model)]
+        return REFERENCES[str(model)].segmenter
     denoiser, card = (ModelCache() if cache is None else cache).load(model, where)
-    whole = None if steps is None else operator.index(steps)  # of NumPy's integers too
-    wish = _sampling(card.config, sampler=sampler, steps=whole, grid=grid, eta=eta, guidance=guidance)
+    way = _sampling(card.config, wish)
     with _loading(where):
         return DiffusionSegmenter(
             denoiser,
-            build_sampler(wish.sampler, wish.eta),
-            wish.steps,
-            grid=wish.grid,
-            guidance=wish.guidance,
-            precision=cast(PrecisionName, precision),
+            build_sampler(way.sampler, way.eta),
+            way.steps,
+            grid=way.grid,
+            guidance=way.guidance,
+            precision=cast(PrecisionName, wish.precision),
             name=str(model),
             device=where,
-            provenance={"model_sha256": card.sha256, "sampler": wish.sampler, "eta": wish.eta},
+            provenance={"model_sha256": card.sha256, "sampler": way.sampler, "eta": way.eta},
+            tell=tell,
         )
 
 
@@ -220,13 +215,15 @@ def _load_denoiser(path: Path, device: torch.device) -> tuple[Denoiser, ModelCar
     return denoiser.to(device), card
 
 
-def _sampling(config: Config, **asked: str | float | None) -> SamplingConfig:
+def _sampling(config: Config, wish: SamplingWish) -> SamplingConfig:
     """How a model draws: as it was made to, but for what is asked; checked as all settings are."""
     own = config.sampling.model_dump()
-    if asked["sampler"] not in (None, own["sampler"]):
+    if wish.sampler not in (None, own["sampler"]):
         own["eta"] = 0.0
-    wish = own | {name: value for name, value in asked.items() if value is not None}
-    return checked(config.model_dump() | {"sampling": wish}).sampling
+    asked = {name: value for name in own if (value := getattr(wish, name)) is not None}
+    if "steps" in asked:
+        asked["steps"] = operator.index(asked["steps"])  # of NumPy's integers too
+    return checked(config.model_dump() | {"sampling": own | asked}).sampling
 
 
 def _require_known(kind: str, name: str, known: Collection[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +14,23 @@ import psutil
 PACKAGES = ("napari-ambiseg", "torch", "numpy", "h5py", "safetensors")
 
 _CPUINFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class DeviceFact:
+    """A device that a network can run on.  It travels between processes, so it is known without torch.
+
+    Parameters
+    ----------
+    name : what `training.device.pick_device` takes, such as "cuda:0"
+    label : what its maker calls it
+    free_bytes, total_bytes : memory that is free, and all of it
+    """
+
+    name: str
+    label: str
+    free_bytes: int
+    total_bytes: int
 
 
 def versions() -> dict[str, str]:

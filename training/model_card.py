@@ -97,14 +97,19 @@ def find_weights(model: str | Path) -> Path:
     name = str(model)
     shipped = SHIPPED / f"{name}.safetensors"
     path = Path(model)
-    if "/" not in name and shipped.is_file():
-        return shipped
-    if path.is_dir():
+    try:
+        if "/" not in name and shipped.is_file():
+            return shipped
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:  # such as a name that is too long for any file
+        why = error.strerror or error
+        raise CheckpointError(f"no model {name[:80]!r}: {why}; choose another file or folder") from error
+    if is_folder:
         newest = newest_checkpoint(path)
         if newest is None:
             raise CheckpointError(f"no complete checkpoint in {path}; train there first, or name a .safetensors file")
         return newest
-    if path.suffix == ".safetensors" and path.is_file():
+    if path.suffix == ".safetensors" and is_file:
         return path
     names = ", ".join(shipped_models()) or "none is shipped"
     raise CheckpointError(f"no model {name!r}; choose one of: {names}, or give a run folder or a .safetensors file")

@@ -60,7 +60,7 @@ class AnnotatedSlice:
     Parameters
     ----------
     image : (H, W) float32 in [0, 1]
-    masks : (K, H, W) bool, one per expert, K >= 1; an empty mask means "no lesion here"
+    masks : (K, H, W) bool, one per expert; an empty mask means "no lesion here", and K = 0 that nobody looked
     patient : identifier that keeps a patient's slices in one split
     key : identifier of this slice within its data set
     spacing_mm : (row, column) size of a pixel in millimetres, or None where unknown
@@ -69,7 +69,7 @@ class AnnotatedSlice:
     Raises
     ------
     DataFormatError
-        On another shape or dtype, a non-finite or out-of-range intensity, or no expert at all.
+        On another shape or dtype, or a non-finite or out-of-range intensity.
     """
 
     image: FloatArray
@@ -88,7 +88,9 @@ class AnnotatedSlice:
             if bad := int(image.size - np.isfinite(image).sum()):
                 raise DataFormatError(f"{what}: image has {bad} NaN or infinite pixels; every pixel must be finite")
             raise DataFormatError(f"{what}: image must lie in [0, 1], got [{low:.4g}, {high:.4g}]")
-        require_masks(masks, what)
+        unannotated = masks.dtype == np.bool_ and masks.shape == (0, *image.shape)
+        if not unannotated:
+            require_masks(masks, what)
         if masks.shape[1:] != image.shape:
             raise DataFormatError(
                 f"{what}: masks must have shape (K, {image.shape[0]}, {image.shape[1]}), got {masks.shape}"
@@ -160,6 +162,7 @@ class Step:
     t : diffusion time in [0, 1]; 1 is noise, 0 is data
     x_t : (N, H, W) float32, the noisy state
     x0_hat : (N, H, W) float32 in [-1, 1], the clean mask predicted from it; > 0 is foreground
+    log_snr : log of the signal-to-noise ratio at this time; NaN where no noise schedule says it
     """
 
     index: int
@@ -167,6 +170,7 @@ class Step:
     t: float
     x_t: FloatArray
     x0_hat: FloatArray
+    log_snr: float = math.nan
 
     def __post_init__(self) -> None:
         if self.x_t.shape != self.x0_hat.shape or self.x_t.ndim != 3:

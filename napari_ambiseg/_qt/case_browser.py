@@ -1,147 +1,189 @@
-"""The dock that lists the cases of a file, with what the experts alone say about each."""
+"""The dock of the cases: a table to rank, filter and search, flags and notes, and the blind read."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QModelIndex, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QLineEdit,
     QPushButton,
-    QTableView,
 )
+from superqt import QElidingLabel
 
-from napari_ambiseg._qt.dock import Dock, text_line
+from napari_ambiseg._qt.case_table import (
+    CASE,
+    CASE_BESIDE_PATIENT,
+    COLUMNS,
+    NOTE,
+    PATIENT,
+    TELLING,
+    CaseTable,
+    CaseView,
+)
+from napari_ambiseg._qt.dock import Dock
+from napari_ambiseg._qt.keys import hint
 from napari_ambiseg._qt.open_buttons import OpenButtons
-from napari_ambiseg.survey import CaseSummary, Survey
+from napari_ambiseg._qt.queue_box import QueueBox
+from napari_ambiseg._qt.reading_box import ReadingBox
+from napari_ambiseg.entries import FLAGS
+from napari_ambiseg.layers.roles import Origin
+from napari_ambiseg.notices import notifying
+from napari_ambiseg.ranking import TELLING_FILTERS
+from napari_ambiseg.state import FILTERS
 
-_COLUMNS = {
-    "Case": "Identifier of the slice",
-    "Patient": "Patient that the slice is of",
-    "Seen by": "How many of the experts outlined anything",
-    "E[d]": "Mean of 1 - IoU over all pairs of experts, each with itself too: 0 is full agreement",
-}
-_CASE, _PATIENT, _SEEN, _DISTANCE = range(4)
-
-
-class CaseTable(QAbstractTableModel):
-    """The survey of a split as a table; a row without numbers yet shows "..." there."""
-
-    def __init__(self, survey: Survey | None) -> None:
-        super().__init__()
-        self._survey = survey
-        self._rows = [] if survey is None else list(survey.rows())
-        self._known = 0
-        self.grow()
-
-    def grow(self) -> None:
-        """Take in what the survey has learnt since the last call."""
-        if self._survey is None:
-            return
-        first, self._known = self._known, len(self._survey.summaries)
-        if self._known > first:
-            self.dataChanged.emit(self.index(first, _SEEN), self.index(self._known - 1, _DISTANCE))
-
-    def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802 - Qt's name
-        """One row per case."""
-        return len(self._rows)
-
-    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802 - Qt's name
-        """One column per number."""
-        return len(_COLUMNS)
-
-    def headerData(self, section: int, orientation: Any, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: N802
-        """Names of the columns, and from 1 the numbers of the rows."""
-        if orientation == Qt.Orientation.Horizontal:
-            if role == Qt.ItemDataRole.ToolTipRole:
-                return list(_COLUMNS.values())[section]
-            if role == Qt.ItemDataRole.DisplayRole:
-                return list(_COLUMNS)[section]
-        elif role == Qt.ItemDataRole.DisplayRole:
-            return str(section + 1)
-        return None
-
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """What a cell shows; what it is sorted by."""
-        key, patient, _ = self._rows[index.row()]
-        column, summary = index.column(), self._summary(index.row())
-        if role == Qt.ItemDataRole.DisplayRole:
-            return (key, patient, _seen(summary), _distance(summary))[column]
-        if role == Qt.ItemDataRole.UserRole:
-            found, distance = (summary.n_found, summary.disagreement) if summary else (-1, -1.0)
-            return (key, patient, found, distance)[column]
-        if role == Qt.ItemDataRole.TextAlignmentRole and column >= _SEEN:
-            return Qt.AlignmentFlag.AlignCenter
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return summary.fault if summary and summary.fault else (key, patient, _seen(summary), "")[column]
-        return None
-
-    def _summary(self, row: int) -> CaseSummary | None:
-        known = self._survey is not None and row < self._known
-        return self._survey.summaries[row] if known and self._survey is not None else None
+_LAID_OUT_MS = 500  # after that Qt has given new texts their room
 
 
 class CaseBrowser(Dock):
     """Table of the cases of a split.  A click or an arrow key opens one; a click on a heading ranks them."""
 
-    preferred = QSize(390, 330)
+    preferred = QSize(390, 460)
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
-        self._shown: Survey | None = None
+        self._index = -1  # the case whose row was shown last
+        self._read = (-1, False, False)  # that case, and how far its blind read was
+        self._wanted = False  # whether the blind read is to be brought into sight
+        self._noted: Origin | None = None  # of the case that the note is on
         self._build()
-        events = self.state.browsing.events
-        self.follow(events.source, events.splits, events.split, events.index, events.surveyed)
+        state = self.state
+        browsing, reading, queue = state.browsing.events, state.reading.events, state.queue.events
+        self.follow(
+            browsing.source, browsing.splits, browsing.split, browsing.index, browsing.surveyed,
+            state.listing.events.revision, self.controller.casebook.changed,
+            reading.blind, reading.keep, reading.flag, reading.note, reading.nothing, reading.area, reading.distances,
+            reading.standing, queue.total, queue.done, queue.message, state.sampling.events.status,
+        )  # fmt: skip
+
+    def start_search(self) -> None:
+        """Let the user type what to search for."""
+        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.selectAll()
+
+    def show_reading(self) -> None:
+        """Bring the blind read into sight, now and when Qt has given its new texts their room."""
+        self._wanted = True
+        self._show_reading()
+        QTimer.singleShot(_LAID_OUT_MS, self._end_showing)
+
+    # -- building --------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
         self.empty = OpenButtons(self.controller)
         self.column.addWidget(self.empty)
-        self.source = text_line(self)
+        self._build_source()
+        self._build_filters()
+        self._build_table()
+        self._build_steps()
+        self.queue = QueueBox(self.controller)
+        self.column.addWidget(self.queue)
+        self._build_note()
+        self.reading = ReadingBox(self.controller)
+        self.column.addWidget(self.reading)
+        self.verticalScrollBar().rangeChanged.connect(lambda *_: self._show_reading())
+
+    def _build_source(self) -> None:
+        self.source = QElidingLabel()
+        self.source.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.split = QComboBox()
         self.split.setToolTip("Part of the file: training, validation or test cases")
+        self.split.setAccessibleName("Part of the file")
         self.split.activated.connect(lambda _: self.controller.open_split(self.split.currentText()))
+        self.counts = QLabel()
+        self.counts.setToolTip("How many cases are listed, and of how many the experts' outlines were shown")
         row = QHBoxLayout()
-        label = QLabel("Split")
-        label.setBuddy(self.split)
-        row.addWidget(label)
-        row.addWidget(self.split, 1)
+        row.addWidget(self.source, 1)
+        row.addWidget(self.counts)
+        row.addWidget(self.split)
         self.column.addLayout(row)
-        self._sorted = QSortFilterProxyModel(self)
-        self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
-        self._sorted.setDynamicSortFilter(False)  # rows must not jump while the survey goes on
-        self.table = QTableView()
-        self.table.setModel(self._sorted)
-        self.table.horizontalHeader().setSortIndicatorClearable(True)
+
+    def _build_filters(self) -> None:
+        self.search = QLineEdit()
+        self.search.setPlaceholderText(f"Search{hint('search')}")
+        self.search.setToolTip("Lists the cases whose identifier, patient or note has all of these words")
+        self.search.setAccessibleName("Search the cases")
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._set_search)
+        self.kept = QComboBox()
+        self.kept.addItems(FILTERS)
+        self.kept.setToolTip(
+            "Which cases are listed. Not read yet: the experts' outlines were never shown. Disagreeing: E[d] above 0. "
+            "Seen by some only: some experts outlined something and others nothing. While you read blind, filters "
+            "that tell of experts or model rest"
+        )
+        self.kept.setAccessibleName("Which cases are listed")
+        self.kept.activated.connect(lambda _: self._set_kept())
+        self._row(self.search, self.kept)
+
+    def _build_table(self) -> None:
+        self.cases = CaseTable(self.controller.browser.ranking, self.state.listing)
+        self.table = CaseView()
+        self.table.setModel(self.cases)
+        header = self.table.horizontalHeader()
+        header.setSortIndicatorClearable(True)
+        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        header.setMinimumSectionSize(28)
         self.table.setSortingEnabled(True)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setTabKeyNavigation(False)
+        self.table.setWordWrap(False)
         self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # LIDC's identifiers differ at the end
         self.table.verticalHeader().setVisible(False)
         self.table.verticalHeader().setDefaultSectionSize(24)
-        self.table.setMinimumHeight(120)
         self.table.setToolTip("Click a row, or use the arrow keys, to open a case; click a heading to rank the cases")
+        self.table.setAccessibleName("Cases")
+        for at, column in enumerate(COLUMNS):
+            self.table.setColumnWidth(at, column.width)
+        self.table.setColumnHidden(PATIENT, True)
+        header.setSectionResizeMode(NOTE, QHeaderView.ResizeMode.Stretch)
         self.table.selectionModel().currentRowChanged.connect(self._open_row)
         self.column.addWidget(self.table, 1)
-        self.previous, self.next = QPushButton("Previous"), QPushButton("Next")
+
+    def _build_steps(self) -> None:
+        self.previous, self.next = QPushButton(f"Previous{hint('previous')}"), QPushButton(f"Next{hint('next')}")
         self.previous.setToolTip("The case above in the table's order")
         self.next.setToolTip("The case below in the table's order")
-        self.previous.clicked.connect(lambda _: self._go(-1))
-        self.next.clicked.connect(lambda _: self._go(1))
+        self.previous.clicked.connect(lambda _: self.controller.next_case(-1))
+        self.next.clicked.connect(lambda _: self.controller.next_case())
+        self.flag = QPushButton()
+        self.flag.setToolTip("Marks the open case: no flag, ! important, ? unsure, and round again")
+        self.flag.clicked.connect(lambda _: self.controller.toggle_flag())
         row = QHBoxLayout()
-        row.addWidget(self.previous)
-        row.addWidget(self.next)
+        for button in (self.previous, self.flag, self.next):
+            row.addWidget(button, 1)
         self.column.addLayout(row)
 
+    def _build_note(self) -> None:
+        label = QLabel("N&ote")
+        self.note = QLineEdit()
+        self.note.setPlaceholderText("on the open case")
+        self.note.setToolTip("A line on the open case; kept as you type it, and searched too")
+        self.note.setMaxLength(2000)
+        self.note.textEdited.connect(self._write_note)  # not later: the case may change while somebody is typing
+        label.setBuddy(self.note)
+        label.setToolTip(self.note.toolTip())
+        self._row(label, self.note, first_grows=False)
+
+    def _row(self, first: Any, second: Any, *, first_grows: bool = True) -> None:
+        row = QHBoxLayout()
+        row.addWidget(first, int(first_grows))
+        row.addWidget(second, int(not first_grows))
+        self.column.addLayout(row)
+
+    # -- showing ---------------------------------------------------------------------------------------------------
+
     def refresh(self) -> None:
-        """Show another split's table, what is newly known in this one, and the row of the open case."""
-        browsing = self.state.browsing
+        """Show the list, what is newly known of its cases, and the row of the open case."""
+        browsing, reading = self.state.browsing, self.state.reading
         is_open = browsing.index >= 0
         self.empty.setVisible(not is_open)
         self.source.setText(Path(browsing.source).name or "Nothing is open yet.")
@@ -150,51 +192,108 @@ class CaseBrowser(Dock):
             self.split.clear()
             self.split.addItems(browsing.splits)
         self.split.setCurrentText(browsing.split)
-        for widget in (self.split, self.previous, self.next):
+        self.split.setVisible(len(browsing.splits) > 1)
+        self._refresh_list(browsing.index)
+        ranking = self.controller.browser.ranking
+        self.split.setEnabled(is_open)
+        self.previous.setEnabled(is_open and ranking.has(browsing.index, -1))
+        self.next.setEnabled(is_open and ranking.has(browsing.index, 1))
+        self.flag.setText(f"Flag: {_flag_text(reading.flag)}{hint('flag')}")
+        for widget in (self.flag, self.note, self.search, self.kept):
             widget.setEnabled(is_open)
-        if self.controller.survey is not self._shown:
-            self._shown = self.controller.survey
-            self._cases = CaseTable(self._shown)  # kept: a proxy does not own its source
-            self._sorted.setSourceModel(self._cases)
-            self._sorted.sort(-1)  # the file's order, until a heading is clicked
-            self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-            self._set_widths()
-        elif self._shown is not None:
-            self._cases.grow()
-        if is_open:
-            self._select(browsing.index)
+        origin = self.controller.browser.origin
+        if not self.note.hasFocus() or self._noted != origin:  # somebody may be typing there
+            self.note.setText(reading.note)
+            self._noted = origin
+        self.queue.refresh()
+        self._refresh_reading()
 
-    def _set_widths(self) -> None:
-        header = self.table.horizontalHeader()
-        header.setSectionResizeMode(_CASE, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((_PATIENT, 116), (_SEEN, 64), (_DISTANCE, 52)):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
-            header.resizeSection(column, width)
+    def _refresh_reading(self) -> None:
+        self.reading.refresh()
+        reading, before = self.state.reading, self._read
+        self._read = (self.state.browsing.index, reading.blind, bool(reading.distances))
+        if (
+            self._read[0] == before[0] and self._read != before
+        ):  # where the dock is low, what is new may be out of sight
+            self.show_reading()
 
-    def _select(self, index: int) -> None:
-        shown = self._sorted.mapFromSource(self._cases.index(index, _CASE))
-        if shown.row() != self.table.currentIndex().row():
-            self.table.setCurrentIndex(shown)
+    def _show_reading(self) -> None:
+        if self._wanted:
+            self.verticalScrollBar().setValue(self.reading.y())
+
+    def _end_showing(self) -> None:
+        self._wanted = False
+
+    def _refresh_list(self, index: int) -> None:
+        listing, reading = self.state.listing, self.state.reading
+        ranking = self.controller.browser.ranking
+        scrolled = self.table.verticalScrollBar().value()
+        reordered = self.cases.take_order()
+        if not reordered:
+            self.cases.renew()
+        for column in TELLING:
+            self.table.setColumnHidden(column, reading.blind)
+        named = ranking.keys_name_patients
+        if self.table.isColumnHidden(PATIENT) != named:
+            self.table.setColumnHidden(PATIENT, named)
+            self.table.setColumnWidth(CASE, COLUMNS[CASE].width if named else CASE_BESIDE_PATIENT)
+        total = len(ranking.keys)
+        known = f", {self.state.browsing.surveyed} surveyed" if not self._surveyed() else ""
+        listed = f"{total} cases" if listing.shown == total else f"{listing.shown} of {total} cases"
+        self.counts.setText(f"{listed}, {ranking.n_read} read{known}" if total else "")
+        self._allow_filters(every=not reading.hides_others)
+        self.kept.setCurrentText(ranking.kept)
+        if self.search.text() != listing.search and not self.search.hasFocus():
+            self.search.setText(listing.search)
+        self._show_indicator()
+        row = ranking.row(index)
+        if row is None:
+            self.table.clearSelection()
+        elif reordered or index != self._index or self.table.currentIndex().row() != row:
+            self.table.setCurrentIndex(self.cases.index(row, CASE))
+        if reordered and index == self._index:
+            self.table.verticalScrollBar().setValue(scrolled)
+        self._index = index
+
+    def _allow_filters(self, *, every: bool) -> None:
+        """Offer every filter, or those alone that tell nothing of experts and model."""
+        filters: Any = self.kept.model()
+        for at, name in enumerate(FILTERS):
+            filters.item(at).setEnabled(every or name not in TELLING_FILTERS)
+
+    def _surveyed(self) -> bool:
+        survey = self.controller.survey
+        return survey is None or survey.done
+
+    def _show_indicator(self) -> None:
+        header, ranking = self.table.horizontalHeader(), self.controller.browser.ranking
+        column = next((at for at, one in enumerate(COLUMNS) if one.sort == ranking.sort), -1)
+        order = Qt.SortOrder.DescendingOrder if ranking.descending else Qt.SortOrder.AscendingOrder
+        if header.sortIndicatorSection() != column or (column >= 0 and header.sortIndicatorOrder() != order):
+            before = header.blockSignals(True)
+            header.setSortIndicator(column, order)
+            header.blockSignals(before)
+            header.viewport().update()
+
+    # -- asking ----------------------------------------------------------------------------------------------------
 
     def _open_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():
-            index = self._sorted.mapToSource(current).row()
+            index = self.cases.case_at(current.row())
             if index != self.state.browsing.index:
                 self.controller.open_case(index)
 
-    def _go(self, by: int) -> None:
-        row = self.table.currentIndex().row() + by
-        if 0 <= row < self._sorted.rowCount():
-            self.table.setCurrentIndex(self._sorted.index(row, _CASE))
+    def _set_search(self, text: str) -> None:
+        self.state.listing.search = text
+
+    def _set_kept(self) -> None:
+        self.state.listing.kept = self.kept.currentText()
+
+    def _write_note(self, text: str) -> None:
+        if self._noted == self.controller.browser.origin:
+            with notifying():
+                self.controller.reader.write_note(text)
 
 
-def _seen(summary: CaseSummary | None) -> str:
-    if summary is None:
-        return "..."
-    return "unreadable" if summary.fault else f"{summary.n_found} of {summary.n_experts}"
-
-
-def _distance(summary: CaseSummary | None) -> str:
-    if summary is None:
-        return "..."
-    return "" if summary.fault else f"{summary.disagreement:.2f}"
+def _flag_text(flag: str) -> str:
+    return f"{flag} {FLAGS[flag]}" if flag else "none"

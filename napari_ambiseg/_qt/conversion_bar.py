@@ -6,6 +6,7 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QApplication,
     QComboBox,
     QFileDialog,
     QFrame,
@@ -19,11 +20,15 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_ambiseg._qt.duration import duration
+from napari_ambiseg._qt.text_label import text_label
+from napari_ambiseg._qt.type_size import SMALL, set_type
+from napari_ambiseg.commands import prepare_command
 from napari_ambiseg.controller import Controller
 from napari_ambiseg.converting import counted
 from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, COUNTING, NOTHING, OFFERED, Converting
 from training.data.forms.interface import MAX_SIDE
-from training.data.window import AUTO, SLICE, WINDOWS
+from training.data.window import AUTO, SLICE, WINDOWS, titled
 
 _DETAILS_HEIGHT = 110  # pixels; longer ones scroll
 
@@ -46,19 +51,19 @@ class ConversionBar(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
         column.setSpacing(4)
-        self.headline = _wrapping()
+        self.headline = text_label(plain=True)
         self.headline.setStyleSheet("font-weight: 600;")
-        self.about = _wrapping()
+        self.about = text_label(plain=True)
         self.details = QPlainTextEdit()
         self.details.setReadOnly(True)
         self.details.setMaximumHeight(_DETAILS_HEIGHT)
-        self.details.setStyleSheet("font-size: 9pt;")
+        set_type(self.details, SMALL)
         self.bar = QProgressBar()
         self.bar.setToolTip("Slices read so far")
         self.bar.setStyleSheet("QProgressBar::chunk { background: #56B4E9; }")
         column.addWidget(self.headline)
         column.addWidget(self.about)
-        self.problem = _wrapping()
+        self.problem = text_label(plain=True)
         self.problem.setStyleSheet("color: #E69F00;")
         column.addWidget(self.problem)
         column.addLayout(self._options_row())
@@ -68,20 +73,24 @@ class ConversionBar(QFrame):
         column.addLayout(self._buttons())
 
     def _options_row(self) -> QHBoxLayout:
-        self.window_label = QLabel("Black to white")
+        self.window_label = QLabel("Intensities")
         self.window_choice = QComboBox()
         self.window_choice.setEditable(True)
-        self.window_choice.addItems([AUTO, *WINDOWS, SLICE])
+        self.window_choice.setMinimumContentsLength(8)  # the list itself is as wide as its words
+        self.window_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.window_choice.addItems([AUTO, *_TITLES.values(), SLICE])
         self.window_choice.setToolTip(
-            "Which stored values become black and white: lung and wide are for CT, slice is each slice's own range, "
-            "and two values may be written such as 0..4095"
+            "Which stored values become black and white: lung and wide are for CT, in HU; slice is each slice's own "
+            "range; and two values may be written such as 0..4095"
         )
         self.window_choice.currentTextChanged.connect(self._choose_window)
         self.window_label.setBuddy(self.window_choice)
         self.size_choice = QSpinBox()
+        self.size_choice.setMaximumWidth(110)  # or it takes the room of the window's values
         self.size_choice.setRange(0, MAX_SIDE)
         self.size_choice.setSpecialValueText("whole")
         self.size_choice.setSuffix(" px")
+        self.size_choice.setAccessibleName("Size to cut to")
         self.size_choice.setToolTip("Cut the middle of each slice, so many pixels high and wide; 0 for whole slices")
         self.size_choice.valueChanged.connect(self._choose_size)
         row = QHBoxLayout()
@@ -91,7 +100,7 @@ class ConversionBar(QFrame):
         return row
 
     def _choose_window(self, text: str) -> None:
-        self._state.window = text.strip()
+        self._state.window = _window_of(text)
 
     def _choose_size(self, side: int) -> None:
         self._state.size = side
@@ -102,9 +111,13 @@ class ConversionBar(QFrame):
         self.browse = QPushButton("Browse ...")
         self.browse.setToolTip("Choose another place or name for the converted file")
         self.browse.clicked.connect(lambda _: self._choose_target())
+        self.copy = QPushButton("Copy command")
+        self.copy.setToolTip("The command line that converts the same, to the clipboard")
+        self.copy.clicked.connect(lambda _: QApplication.clipboard().setText(self._command()))
         row = QHBoxLayout()
         row.addWidget(self.target, 1)
         row.addWidget(self.browse)
+        row.addWidget(self.copy)
         return row
 
     def _buttons(self) -> QHBoxLayout:
@@ -125,6 +138,10 @@ class ConversionBar(QFrame):
             row.addWidget(button)
         return row
 
+    def _command(self) -> str:
+        state = self._state
+        return prepare_command(state.source, state.target, state.layout, state.window, state.size)
+
     def refresh(self) -> None:
         """Show the state as it is now."""
         state = self._state
@@ -142,8 +159,11 @@ class ConversionBar(QFrame):
         for widget in (self.window_label, self.window_choice):
             widget.setVisible(offered and state.takes_window)
         self.size_choice.setVisible(offered)
-        if self.window_choice.currentText().strip() != state.window:
-            self.window_choice.setCurrentText(state.window)
+        if _window_of(self.window_choice.currentText()) != state.window:
+            self.window_choice.setCurrentText(_TITLES.get(state.window, state.window))
+        edited = self.window_choice.lineEdit()
+        if edited is not None and not edited.hasFocus():
+            edited.setCursorPosition(0)  # of a text that is too long, its name is to be seen
         self.size_choice.setValue(state.size)
         self.target.setText(f"{'To' if offered or running else 'In'} {state.target}")
         self.target.setToolTip(f"The converted file: {state.target}")
@@ -156,6 +176,7 @@ class ConversionBar(QFrame):
         self.details.setVisible(state.status == CONVERTED and self.more.isChecked())
         self.more.setVisible(state.status == CONVERTED and bool(state.details))
         self.convert.setVisible(offered)
+        self.copy.setVisible(offered)
         self.convert.setText("Convert again" if state.target_exists else "Convert")
         self.open.setVisible((offered and state.target_exists) or (state.status == CONVERTED and state.unopened))
         text, tip = _OPEN_EARLIER if offered else _OPEN_NEW
@@ -178,6 +199,7 @@ class ConversionBar(QFrame):
             self._controller.convert_to(path)
 
 
+_TITLES = {name: titled(name) for name in WINDOWS}
 _OPEN_EARLIER = "Open the file made earlier", "Open the file that is there, as it is"
 _OPEN_NEW = "Open", "Open the new file, and drop the samples of the case that is shown"
 _CANCEL = {
@@ -189,13 +211,10 @@ _CANCEL = {
 }
 
 
-def _wrapping() -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)  # a file's name may look like markup
-    label.setWordWrap(True)
-    label.setMinimumWidth(1)  # a long name in it must not widen the dock
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
+def _window_of(text: str) -> str:
+    """The window's name, or its two values, that a text of the list stands for."""
+    text = text.strip()
+    return next((name for name, title in _TITLES.items() if title == text), text)
 
 
 def _headline(state: Converting) -> str:
@@ -224,12 +243,4 @@ def _progress(state: Converting) -> str:
     if not state.total:
         return "reading ..."
     text = f"{state.done:,} of {state.total:,}"
-    return text if state.seconds_left is None else f"{text}, {_duration(state.seconds_left)} left"
-
-
-def _duration(seconds: float) -> str:
-    """A time as people say it: "12 s", "4 min", "1 h 20 min"."""
-    if seconds < 60:
-        return f"{max(round(seconds), 1)} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return text if state.seconds_left is None else f"{text}, {duration(state.seconds_left)} left"

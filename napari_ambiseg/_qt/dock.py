@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QFrame,
+    QLabel,
+    QMainWindow,
+    QScrollArea,
+    QScrollBar,
+    QVBoxLayout,
+    QWidget,
+)
 
-from napari_ambiseg._compat import main_window, unwrapped, when_window_closes
+from napari_ambiseg._compat import free_in_own_window, keep_shader_programs, main_window, unwrapped, when_window_closes
+from napari_ambiseg._qt.activity import Activity
+from napari_ambiseg._qt.keys import keys_of
+from napari_ambiseg._qt.text_label import text_label
+from napari_ambiseg._qt.type_size import HEADLINE, set_type
 from napari_ambiseg.controller import Controller, controller_of
+from napari_ambiseg.layers.roles import TRAJECTORY
 
 _BEAT_MS = 50
 
@@ -28,17 +44,33 @@ class Pulse(QObject):
 
     beat = Signal()
 
-    def __init__(self, controller: Controller, window: QObject) -> None:
+    def __init__(self, controller: Controller, window: QMainWindow) -> None:
         super().__init__(window)
-        self._controller = controller
+        self._controller, self._activity = controller, Activity(controller, window)
+        self._docks: WeakSet[Dock] = WeakSet()
         self._timer = QTimer(self)
         self._timer.setInterval(_BEAT_MS)
         self._timer.timeout.connect(self._on_timeout)
         self._timer.start()
 
+    def serve(self, dock: Dock) -> None:
+        """Let a dock look at each beat, as long as it is there."""
+        self._docks.add(dock)
+        self.beat.connect(dock.look)
+
     def _on_timeout(self) -> None:
+        self._controller.drawing.watch(self._is_watched())
         self._controller.tick()
         self.beat.emit()
+        self._activity.update()
+
+    def _is_watched(self) -> bool:
+        """Whether anybody can see the states of a walk: on the canvas, or in a dock."""
+        if self.parent().isMinimized():
+            return False
+        trajectory = self._controller.layers.find(TRAJECTORY)
+        shown = trajectory is None or trajectory.visible  # a new one will be
+        return shown or any(dock.watches and dock.is_in_sight() for dock in self._docks)
 
 
 _PULSES: WeakKeyDictionary[Any, Pulse] = WeakKeyDictionary()
@@ -56,6 +88,8 @@ def pulse_of(viewer: Any) -> Pulse:
             controller.close()
 
         when_window_closes(viewer, end)
+        keep_shader_programs()
+        free_in_own_window()
     return _PULSES[viewer]
 
 
@@ -68,9 +102,14 @@ class Dock(QScrollArea):
     Parameters
     ----------
     napari_viewer : the viewer, as napari hands it to a plugin's widget
+
+    Attributes
+    ----------
+    watches : whether it shows the states of a walk, or numbers of them, while they come
     """
 
     preferred = QSize(390, 300)
+    watches = False
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
@@ -87,7 +126,25 @@ class Dock(QScrollArea):
         self.column.setContentsMargins(8, 4, 8, 4)
         self.column.setSpacing(6)
         self.setWidget(self.content)
-        pulse_of(self.viewer).beat.connect(self._on_beat)
+        pulse_of(self.viewer).serve(self)
+        keys_of(self.viewer).serve(self)
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Keep the wheel, which is turned to scroll, from changing what lies under the mouse."""
+        super().showEvent(event)
+        for kind in (QComboBox, QAbstractSpinBox, QAbstractSlider):
+            for control in self.content.findChildren(kind):
+                if not isinstance(control, QScrollBar):
+                    control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+                    control.removeEventFilter(self)
+                    control.installEventFilter(self)
+
+    def eventFilter(self, control: QObject, event: Any) -> bool:  # noqa: N802 - Qt's name
+        """Hand the wheel on to what scrolls, but for a control that was clicked before."""
+        if event.type() == QEvent.Type.Wheel and isinstance(control, QWidget) and not control.hasFocus():
+            event.ignore()
+            return True
+        return bool(super().eventFilter(control, event))
 
     def refresh(self) -> None:
         """Show the state as it is now."""
@@ -100,8 +157,13 @@ class Dock(QScrollArea):
     def _mark_stale(self) -> None:
         self._stale = True
 
-    def _on_beat(self) -> None:
-        if self._stale and self.isVisible() and not self.visibleRegion().isEmpty():
+    def is_in_sight(self) -> bool:
+        """Whether any of it can be seen: it is open, and not behind a tab."""
+        return bool(self.isVisible() and not self.content.visibleRegion().isEmpty())
+
+    def look(self) -> None:
+        """Refresh if something changed, and somebody can see it."""
+        if self._stale and self.is_in_sight():
             self._stale = False
             self.refresh()
 
@@ -121,16 +183,12 @@ class Dock(QScrollArea):
 def headline(parent: Dock, tooltip: str) -> QLabel:
     """A label in large type for the one thing that a dock is about, added to its column."""
     label = text_line(parent, tooltip)
-    label.setStyleSheet("font-size: 17pt; font-weight: 600;")
+    set_type(label, HEADLINE, bold=True)
     return label
 
 
 def text_line(parent: Dock, tooltip: str = "") -> QLabel:
-    """A label whose text wraps and can be selected, added to a dock's column."""
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setMinimumWidth(1)  # a long path in it must not widen the dock
-    label.setToolTip(tooltip)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    """A `text_label` added to a dock's column."""
+    label = text_label(tooltip)
     parent.column.addWidget(label)
     return label

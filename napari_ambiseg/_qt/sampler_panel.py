@@ -2,85 +2,64 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
+from collections.abc import Callable
 from typing import Any, get_args
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QProgressBar, QPushButton, QSpinBox
 
 from napari_ambiseg._qt.dock import Dock, text_line
-from napari_ambiseg.state import CANCELLING, IDLE
-from training.config import SamplerName
-from training.errors import AmbisegError
-from training.model_card import ModelCard, read_card, shipped_models
+from napari_ambiseg._qt.duration import duration
+from napari_ambiseg._qt.field_bar import FieldBar
+from napari_ambiseg._qt.fold import Fold
+from napari_ambiseg._qt.keys import hint
+from napari_ambiseg._qt.model_box import ModelBox
+from napari_ambiseg._qt.named_box import NamedBox
+from napari_ambiseg._qt.type_size import BUTTON, SMALL, set_type
+from napari_ambiseg._qt.wish_form import MAX_STEPS, NARROW, SAMPLERS, WishForm, put, show_number
+from napari_ambiseg.cautions import caution
+from napari_ambiseg.commands import run_command, sample_command
+from napari_ambiseg.notices import BLIND, NOTHING_OPEN, REVEAL_FIRST, notifying
+from napari_ambiseg.state import CANCELLING, IDLE, PAUSED, SAMPLING
+from training.config import SamplerName, SamplingConfig
+from training.machine import DeviceFact
+from training.model_card import ModelCard
 
-_CHOOSE = "choose a checkpoint ..."
-_MODEL_TOOLTIP = "What draws the masks: a model that comes with the program, or a checkpoint of your own."
-_SAMPLERS: dict[SamplerName, str] = {
-    "ddim": "DDIM: deterministic steps, good with few of them",
-    "ddpm": "DDPM: ancestral steps, the paper's sampler",
-    "ddpm-large": "DDPM with the larger of its two step variances",
-    "dpmpp2m": "DPM-Solver++(2M): deterministic, each step also looks at the one before; good with very few",
-    "heun": "Heun: deterministic, two network calls a step",
-}
 _LONGEST = 32  # characters of a word in the provenance
-_MAX_SAMPLES, _MAX_STEPS, _MAX_SEED = 256, 1000, 2**31 - 1
+_MAX_SAMPLES, _MAX_SEED = 256, 2**31 - 1
+_GB = 10**9
 
 
 class SamplerPanel(Dock):
-    """Model, sampler, number of samples and seed; Generate and Cancel; how far it is, and what made the result."""
+    """Model, sampler, number of samples, seed and device; Generate, Pause, Step; how far it is, and what made it."""
 
-    preferred = QSize(390, 270)
+    preferred = QSize(390, 330)
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
-        self._cards = self._shipped()
         self._build()
-        events = self.state.sampling.events
+        sampling, reading = self.state.sampling.events, self.state.reading.events
         self.follow(
-            events.model, events.sampler, events.steps, events.n_samples, events.seed, events.device, events.devices,
-            events.status, events.progress, events.message, events.provenance, self.state.browsing.events.index,
+            sampling.model, sampling.wish, sampling.n_samples, sampling.seed, sampling.device, sampling.devices,
+            sampling.status, sampling.progress, sampling.message, sampling.note, sampling.seconds, sampling.problem,
+            sampling.provenance, sampling.warm, sampling.gave_up, self.state.browsing.events.index,
+            self.state.browsing.events.key, self.state.placing.events, self.state.disagreement.events.raw,
+            reading.blind,
         )  # fmt: skip
         self.controller.ask_devices()
 
-    def _shipped(self) -> dict[str, ModelCard]:
-        try:
-            return shipped_models()
-        except AmbisegError as error:
-            self.controller.notify(error)
-            return {}
-
     def _build(self) -> None:
-        self.model = QComboBox()
-        self.model.setToolTip(_MODEL_TOOLTIP)
-        self.model.activated.connect(self._choose_model)
-        self.samples = _number(1, _MAX_SAMPLES, "How many masks to draw for this slice (N)")
-        self.samples.valueChanged.connect(lambda value: setattr(self.state.sampling, "n_samples", value))
-        self.steps = _number(1, _MAX_STEPS, "Steps of the reverse diffusion: more are slower and finer")
-        self.steps.valueChanged.connect(lambda value: setattr(self.state.sampling, "steps", value))
-        self.seed = _number(0, _MAX_SEED, "The same seed gives the same masks")
-        self.seed.valueChanged.connect(lambda value: setattr(self.state.sampling, "seed", value))
-        self.sampler = QComboBox()
-        for at, name in enumerate(get_args(SamplerName)):
-            self.sampler.addItem(name)
-            self.sampler.setItemData(at, _SAMPLERS[name], Qt.ItemDataRole.ToolTipRole)
-        self.sampler.setToolTip("The rule of a reverse step")
-        self.sampler.activated.connect(lambda _: setattr(self.state.sampling, "sampler", self.sampler.currentText()))
-        self.device = QComboBox()
-        self.device.setToolTip("Where the model runs; auto takes a GPU if there is one")
-        self.device.activated.connect(lambda _: setattr(self.state.sampling, "device", self.device.currentText()))
-
-        self.generate = QPushButton("&Generate")
-        self.generate.setToolTip("Draw this many masks for the slice that is shown")
-        self.generate.setStyleSheet("font-size: 13pt; font-weight: 600;")
-        self.generate.clicked.connect(lambda _: self.controller.generate())
-        self.cancel = QPushButton("&Cancel")
-        self.cancel.setToolTip("Stop before the next step; what came so far stays to be looked at")
-        self.cancel.clicked.connect(lambda _: self.controller.cancel())
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.generate, 3)
-        buttons.addWidget(self.cancel, 1)
-        self.column.addLayout(buttons)
+        self.generate = _button("", "Draw this many masks for the slice that is shown", self._generate_or_cancel)
+        set_type(self.generate, BUTTON, bold=True)
+        self.pause = _button("", "Hold the drawing at its next step, to look at it", self.controller.pause_or_resume)
+        self.step = _button("Step", "One step on, while it is paused", self.controller.drawing.step_once)
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        for button, share, narrow in ((self.generate, 3, 120), (self.pause, 2, 90), (self.step, 1, 40)):
+            button.setMinimumWidth(narrow)  # or their longest texts would widen the dock
+            row.addWidget(button, share)
+        self.column.addLayout(row)
         self.bar = QProgressBar()
         self.bar.setRange(0, 100)
         self.bar.setTextVisible(False)
@@ -88,96 +67,201 @@ class SamplerPanel(Dock):
         self.bar.setStyleSheet("QProgressBar::chunk { background: #56B4E9; }")
         self.bar.setToolTip("How many of the steps are done")
         self.column.addWidget(self.bar)
-        self.message = text_line(self)
+        self.message = text_line(self, "How far it is; before that, about how long it will take")
+        self.caution = text_line(self, "What to mind about these samples")
+        self.caution.setStyleSheet("font-weight: 600;")
+        self.on_cpu = _button(
+            "Draw on the CPU", "The GPU failed; the CPU is slower and gives the same", self._draw_on_cpu
+        )
+        self.column.addWidget(self.on_cpu)
 
+        self.field = FieldBar(self.controller)
+        self.column.addWidget(self.field)
+        self.ways = WishForm(self.state)
+        self.model = ModelBox(self.controller, self)
+        self.samples = _number(1, _MAX_SAMPLES, "How many masks to draw for this slice (N)")
+        self.samples.valueChanged.connect(lambda value: setattr(self.state.sampling, "n_samples", value))
+        self.steps = _number(0, MAX_STEPS, "Steps of the reverse diffusion: more are slower and finer")
+        self.steps.valueChanged.connect(lambda value: self.ways.wish(steps=value or None))
+        self.seed = _number(0, _MAX_SEED, "The same seed gives the same masks")
+        self.seed.valueChanged.connect(lambda value: setattr(self.state.sampling, "seed", value))
+        self.seed.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)  # the button beside it does that
+        self.seed.setMinimumWidth(70)
+        self.new_seed = _button("+1", "The next seed, which gives other masks", self._take_new_seed)
+        self.new_seed.setAccessibleName("Next seed")
+        self.sampler = NamedBox("The rule of a reverse step", self._choose_sampler)
+        self.sampler.setMinimumWidth(120)
+        self.device = NamedBox("Where the model runs; auto takes a GPU if there is one", self._choose_device)
+        seeds = QHBoxLayout()
+        seeds.addWidget(self.seed, 1)
+        seeds.addWidget(self.new_seed)
+        seeds.setSpacing(2)
         grid = QGridLayout()
-        grid.setHorizontalSpacing(8)
+        grid.setHorizontalSpacing(5)
         grid.setVerticalSpacing(4)
-        _put(grid, 0, 0, "&Model", self.model, span=3)
-        _put(grid, 2, 0, "&Samples", self.samples)
-        _put(grid, 2, 2, "S&teps", self.steps)
-        _put(grid, 3, 0, "S&ampler", self.sampler)
-        _put(grid, 3, 2, "S&eed", self.seed)
-        _put(grid, 4, 0, "Device", self.device)
-        grid.setColumnStretch(1, 1)
-        grid.setColumnStretch(3, 1)
+        put(grid, 0, 0, "&Model", self.model, span=3)
+        put(grid, 1, 0, "&Samples", self.samples)
+        put(grid, 1, 2, "S&eed", self.seed)
+        grid.addLayout(seeds, 1, 3)
+        put(grid, 2, 0, "S&ampler", self.sampler)
+        put(grid, 2, 2, "S&teps", self.steps)
+        put(grid, 3, 0, "&Device", self.device, span=3)
+        grid.setColumnStretch(1, 4)
+        grid.setColumnStretch(3, 3)
         self.column.addLayout(grid)
+
+        more = Fold("More ways of drawing", "Grid, eta, guidance, precision", self.ways)
+        card = Fold("About the model", "What its card says: data, licence, scores", self.model.about)
+        self.column.addWidget(more)
+        self.column.addWidget(card)
+        self.copy = _button("Copy command", "The command line that draws the same masks, to the clipboard", self._copy)
+        self.unload = _button("Unload model", "End the sampling process, so that its memory is free", self._unload)
+        row = QHBoxLayout()
+        row.addWidget(self.copy)
+        row.addWidget(self.unload)
+        self.column.addLayout(row)
         self.provenance = text_line(self)
-        self.provenance.setStyleSheet("font-size: 9pt;")
+        set_type(self.provenance, SMALL)
         self.column.addStretch(1)
 
     def refresh(self) -> None:
         """Show the wishes and how far the drawing is."""
         wish = self.state.sampling
-        busy = wish.status != IDLE
-        _fill(self.model, [*dict.fromkeys([*self._cards, wish.model]), _CHOOSE], wish.model, _short_name)
-        card = self._cards.get(wish.model)
-        about = f" {wish.model}: {card.parameters:,} parameters. {card.summary}" if card else ""
-        self.model.setToolTip(_MODEL_TOOLTIP + about)
-        _fill(self.device, list(wish.devices), wish.device, str)
-        self.sampler.setCurrentText(wish.sampler)
-        for box, value in ((self.samples, wish.n_samples), (self.steps, wish.steps), (self.seed, wish.seed)):
-            if not box.hasFocus():  # somebody may be typing there
-                box.setValue(value)
-        self.generate.setEnabled(not busy and self.state.browsing.index >= 0)
-        self.cancel.setEnabled(busy and wish.status != CANCELLING)
+        self.model.refresh()
+        self.field.refresh()
+        card = self.model.card
+        self._refresh_buttons()
+        self._refresh_wishes(card)
         self.bar.setUpdatesEnabled(False)  # or it repaints the whole window, canvas included, there and then
         self.bar.setValue(round(100 * wish.progress))
         self.bar.setUpdatesEnabled(True)
-        hint = "ready" if self.state.browsing.index >= 0 else "open a case first"
-        self.message.setText(wish.message or hint)
+        self.message.setText(wish.message or self._outlook())
+        cautions = [line for line in (wish.note, wish.problem, self._caution(card)) if line]
+        self.caution.setText("\n".join(cautions))
+        self.caution.setVisible(bool(cautions))
+        self.on_cpu.setVisible(wish.gave_up and wish.status == IDLE)
         self.provenance.setText(" ".join(_short_word(word) for word in wish.provenance.split()))
         self.provenance.setToolTip(f"What made the samples; the same values give them again: {wish.provenance}")
 
-    def _choose_model(self) -> None:
-        wish, name = self.state.sampling, self.model.currentData()
-        if name == _CHOOSE:
-            path, _ = QFileDialog.getOpenFileName(self, "Choose a checkpoint", "", "Checkpoints (*.safetensors)")
-            name = path or wish.model
-            if path:
-                try:
-                    self._cards[name] = read_card(Path(path).with_suffix(".json"))
-                except AmbisegError as error:
-                    self.controller.notify(error)
-                    name = wish.model
-        card = self._cards.get(name)
-        if card is not None and name != wish.model:
-            wish.sampler, wish.steps = card.sampler, card.steps
-        wish.model = name
-        self._mark_stale()  # also where nothing was chosen: the box must go back
+    def _refresh_buttons(self) -> None:
+        wish, is_open = self.state.sampling, self.state.browsing.index >= 0
+        blind = self.state.reading.blind
+        if wish.status == IDLE:
+            self.generate.setText("&Generate" + hint("generate"))
+            self.generate.setToolTip(f"Off: {REVEAL_FIRST}" if blind else "Draw masks for the slice that is shown")
+        else:
+            self.generate.setText("&Cancel" + hint("generate"))
+            self.generate.setToolTip("Stop before the next step is computed; what came so far stays to be looked at")
+        self.generate.setEnabled(is_open and not blind if wish.status == IDLE else wish.status != CANCELLING)
+        self.pause.setText(("&Resume" if wish.status == PAUSED else "&Pause") + hint("pause"))
+        self.pause.setEnabled(wish.status in (SAMPLING, PAUSED))
+        self.step.setEnabled(wish.status == PAUSED)
+        self.copy.setEnabled(is_open)
+        self.unload.setEnabled(wish.warm and wish.status == IDLE)
+
+    def _refresh_wishes(self, card: ModelCard | None) -> None:
+        wish = self.state.sampling
+        own = SamplingConfig() if card is None else card.config.sampling
+        for box in (self.sampler, self.steps):
+            box.setEnabled(card is not None)  # a reference draws in one go
+        self.sampler.offer({name: name for name in get_args(SamplerName)}, SAMPLERS, own=own.sampler)
+        self.sampler.show_name(wish.wish.sampler)
+        show_number(self.steps, wish.wish.steps, own.steps)
+        show_number(self.samples, wish.n_samples)
+        show_number(self.seed, wish.seed)
+        facts = {fact.name: fact for fact in wish.devices}
+        shown = {"auto": f"auto: {_label(wish.devices[0])}" if facts else "auto"}
+        shown |= {name: _label(fact) for name, fact in facts.items()}
+        shown.setdefault(wish.device, wish.device)
+        self.device.offer(shown, {name: f"{name}: {fact.label}" for name, fact in facts.items()})
+        self.device.show_name(wish.device)
+        self.ways.refresh(card)
+
+    def _outlook(self) -> str:
+        """What Generate would do."""
+        wish, field = self.state.sampling, self.state.placing.field
+        if self.state.browsing.index < 0 or field is None:
+            return NOTHING_OPEN
+        if self.state.reading.blind:
+            return BLIND
+        if math.isnan(wish.seconds):
+            return "ready"
+        return f"{wish.n_samples} samples of {field.height} x {field.width} pixels: {_estimated(wish.seconds)}"
+
+    def _caution(self, card: ModelCard | None) -> str:
+        """What to mind when this model looks at this slice."""
+        field, case = self.state.placing.field, self.controller.case
+        return "" if case is None or field is None else caution(card, case.key, field.shape)
+
+    def _generate_or_cancel(self) -> None:
+        self.controller.generate_or_cancel()
+
+    def _draw_on_cpu(self) -> None:
+        self.state.sampling.device = "cpu"
+        self.controller.generate()
+
+    def _take_new_seed(self) -> None:
+        self.state.sampling.seed = (self.state.sampling.seed + 1) % (_MAX_SEED + 1)
+
+    def _choose_sampler(self, name: str | None) -> None:
+        self.ways.wish(sampler=name, **({} if name in (None, "ddim") else {"eta": None}))
+
+    def _choose_device(self, name: str | None) -> None:
+        self.state.sampling.device = name or "auto"
+
+    def _unload(self) -> None:
+        self.controller.drawing.unload()
+
+    def _copy(self) -> None:
+        """The command of the samples that are shown; before there are any, of those that Generate would draw."""
+        with notifying():
+            QApplication.clipboard().setText(self._command())
+            self.state.sampling.message = "the command is in the clipboard"
+
+    def _command(self) -> str:
+        wish, cleaning, run = self.state.sampling, self.state.postprocessing.cleaning, self.controller.results.run
+        if run is not None:
+            return run_command(run, self.controller.results.cleaning)
+        origin, field = self.controller.browser.origin, self.state.placing.field
+        assert origin is not None and field is not None  # noqa: S101, PT018 -- the button is off without a case
+        return sample_command(
+            origin,
+            field,
+            model=wish.model,
+            wish=wish.wish,
+            n=wish.n_samples,
+            seed=wish.seed,
+            device=wish.device,
+            cleaning=cleaning,
+        )
+
+
+def _button(text: str, tooltip: str, call: Callable[[], None]) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.clicked.connect(lambda _: call())
+    return button
 
 
 def _number(low: int, high: int, tooltip: str) -> QSpinBox:
     box = QSpinBox()
     box.setRange(low, high)
+    box.setMinimumWidth(NARROW)  # or the largest number that it may hold would widen the dock
     box.setToolTip(tooltip)
     box.setKeyboardTracking(False)
     return box
 
 
-def _put(grid: QGridLayout, row: int, column: int, text: str, widget: Any, span: int = 1) -> None:
-    """A label and its widget; the letter after &, with Alt, goes to it."""
-    label = QLabel(text)
-    label.setBuddy(widget)
-    label.setToolTip(widget.toolTip())
-    grid.addWidget(label, row, column)
-    grid.addWidget(widget, row, column + 1, 1, span)
+def _label(fact: DeviceFact) -> str:
+    return f"{fact.label}, {fact.free_bytes / _GB:.0f} of {fact.total_bytes / _GB:.0f} GB free"
 
 
-def _fill(box: QComboBox, names: list[str], current: str, shown: Any) -> None:
-    """Offer these names, with the full name as data, unless they are offered already."""
-    if [box.itemData(at) for at in range(box.count())] != names:
-        box.clear()
-        for name in names:
-            box.addItem(shown(name), name)
-    box.setCurrentIndex(names.index(current) if current in names else 0)
+def _estimated(seconds: float) -> str:
+    if seconds < 1:
+        return "less than a second"
+    return f"about {duration(seconds)}"
 
 
 def _short_word(word: str) -> str:
     """The beginning of a hash or path, which no line of the dock could hold."""
     return word if len(word) <= _LONGEST else word[: _LONGEST // 2] + "…"
-
-
-def _short_name(model: str) -> str:
-    """A path's last two parts: what tells one checkpoint from another."""
-    return "/".join(Path(model).parts[-2:])

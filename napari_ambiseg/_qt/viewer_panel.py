@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
+from weakref import ref
 
-from napari.layers import Layer
+from qtpy.compat import isalive
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QPushButton
 from superqt import QElidingLabel
@@ -14,13 +14,28 @@ from napari_ambiseg._compat import main_window, unwrapped
 from napari_ambiseg._qt.conversion_bar import ConversionBar
 from napari_ambiseg._qt.dock import Dock
 from napari_ambiseg._qt.drops import Drops
+from napari_ambiseg._qt.key_list import KeyList, show_keys
+from napari_ambiseg._qt.keys import hint
+from napari_ambiseg._qt.lost_offer import LostOffer
 from napari_ambiseg._qt.open_buttons import OpenButtons
-from napari_ambiseg.dock_names import CASES, DISAGREEMENT, PLUGIN, POSTPROCESSING, SAMPLER, TRAJECTORY, VIEWER
-from napari_ambiseg.layers import IMAGE, KEY
+from napari_ambiseg._qt.window_box import WindowBox
+from napari_ambiseg.dock_names import (
+    CASES,
+    COMPARE,
+    DISAGREEMENT,
+    EXPERTS,
+    OUTPUT,
+    PLUGIN,
+    POSTPROCESSING,
+    SAMPLER,
+    TRAJECTORY,
+    VIEWER,
+)
 
 # The right column from top to bottom; what stands together shares a place, one tab each, the first one in front.
-_COLUMN = ((VIEWER,), (DISAGREEMENT, CASES), (SAMPLER, POSTPROCESSING))
-_HEIGHTS = (110, 640, 260)
+_COLUMN = ((VIEWER,), (EXPERTS, DISAGREEMENT, CASES), (SAMPLER, POSTPROCESSING, COMPARE, OUTPUT))
+_UPPER_SHARE = 0.62  # of the height that the first dock leaves to the two below it
+_SETTLED_MS = (100, 500)  # until the theme's fonts are set and the window has its size, on a quick and a slow machine
 _WIDTH, _BOTTOM_HEIGHT = 400, 140
 _NO_LIMIT = 2**24 - 1  # Qt's word for a widget that may be of any size
 
@@ -48,9 +63,18 @@ def _arrange(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
     # Only the canvas lies above the player, so that the column keeps the window's whole height.
     window.setCorner(Qt.Corner.BottomRightCorner, right)
     window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
-    window.resizeDocks(fronts, list(_HEIGHTS), Qt.Orientation.Vertical)
     window.resizeDocks(fronts[:1], [_WIDTH], Qt.Orientation.Horizontal)
     window.resizeDocks([docks[TRAJECTORY]], [_BOTTOM_HEIGHT], Qt.Orientation.Vertical)
+    _share_height(window, *fronts)
+    held = [ref(part) for part in (window, *fronts)]  # a timer must not keep a closed window
+
+    def share_again() -> None:
+        parts = [part for each in held if (part := each()) is not None and isalive(part)]
+        if len(parts) == len(held):  # else closed again at once
+            _share_height(*parts)
+
+    for late in _SETTLED_MS:
+        QTimer.singleShot(late, share_again)
     for name, dock in docks.items():
         dock.setWindowTitle(name)  # a tab has no room for the plugin's name too
     for dock in (*fronts, docks[TRAJECTORY]):
@@ -58,22 +82,12 @@ def _arrange(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
         dock.raise_()
 
 
-def hide_overlays(viewer: Any) -> list[Layer]:
-    """Hide everything of ours but the image; returns what was visible."""
-    shown = [
-        layer for layer in viewer.layers if layer.visible and layer.metadata.get(KEY, {}).get("role", IMAGE) != IMAGE
-    ]
-    for layer in shown:
-        layer.visible = False
-    return shown
-
-
-def peek(viewer: Any) -> Iterator[None]:
-    """The key that hides the overlays while it is held down; napari goes on after the yield at its release."""
-    shown = hide_overlays(viewer)
-    yield
-    for layer in shown:
-        layer.visible = True
+def _share_height(window: QMainWindow, *fronts: QDockWidget) -> None:
+    """Give the first dock of the column what it needs, and share the rest between the two below it."""
+    first = fronts[0].minimumSizeHint().height()
+    rest = max(sum(dock.height() for dock in fronts) - first, len(fronts))
+    upper = round(_UPPER_SHARE * rest)
+    window.resizeDocks(list(fronts), [first, upper, rest - upper], Qt.Orientation.Vertical)
 
 
 class ViewerPanel(Dock):
@@ -84,13 +98,18 @@ class ViewerPanel(Dock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.column.addWidget(OpenButtons(self.controller))
+        self.lost = LostOffer(self.controller)
+        self.column.addWidget(self.lost)
         self.conversion = ConversionBar(self.controller)
         self.column.addWidget(self.conversion)
         self.conversion.hide()
-        self._height = self.preferred.height()  # when nothing is being converted
-        self.previous, self.next = QPushButton("◀ P&revious"), QPushButton("&Next ▶")
-        self.previous.setToolTip("The case before, in the file's order")
-        self.next.setToolTip("The case after, in the file's order")
+        self._height = self.preferred.height()  # when nothing is being converted and nothing is offered
+        self.previous = QPushButton(f"◀{hint('previous')}")
+        self.next = QPushButton(f"{hint('next').strip()} ▶")
+        self.previous.setToolTip("Previous case, in the order of the table of cases")
+        self.next.setToolTip("Next case, in the order of the table of cases")
+        self.previous.setAccessibleName("Previous case")
+        self.next.setAccessibleName("Next case")
         self.previous.clicked.connect(lambda _: self.controller.next_case(-1))
         self.next.clicked.connect(lambda _: self.controller.next_case())
         self.where = QElidingLabel()
@@ -101,25 +120,35 @@ class ViewerPanel(Dock):
         row.addWidget(self.where, 1)
         row.addWidget(self.next)
         self.column.addLayout(row)
-        self.peek = QPushButton("Bare image (hold, or H)")
-        self.peek.setToolTip("Hides all outlines and maps while the button, or the key H, is held down")
-        self.peek.pressed.connect(self._hide_overlays)
-        self.peek.released.connect(self._show_overlays)
-        self._hidden: list[Layer] = []
-        self.viewer.bind_key("H", peek, overwrite=True)
-        warning = QLabel("Research use only, not for diagnosis")
-        warning.setWordWrap(True)
-        warning.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.bare = QPushButton(f"Bare image{hint('bare')}")
+        self.bare.setToolTip("Hides all outlines and maps: click, or hold to peek")
+        self.bare.setCheckable(True)
+        self.bare.pressed.connect(self.controller.bare.press)
+        self.bare.released.connect(self.controller.bare.release)
+        self.close_up = QPushButton("Close-up")
+        self.close_up.setToolTip("Look closely at what the experts marked; once more, at the whole slice")
+        self.close_up.clicked.connect(lambda _: self.controller.look_closely())
+        self.window_box = WindowBox(self.controller)
+        self.help = QPushButton("Keys")
+        self.help.setToolTip("What each key does")
+        self.help.clicked.connect(lambda _: self.show_keys())
         row = QHBoxLayout()
-        row.addWidget(self.peek)
-        row.addWidget(warning, 1)
+        row.addWidget(self.bare)
+        row.addWidget(self.close_up)
+        row.addWidget(self.window_box, 1)
+        row.addWidget(self.help)
         self.column.addLayout(row)
+        warning = QLabel("Research use only, not for diagnosis")
+        warning.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.column.addWidget(warning)
         self.column.addStretch(1)
-        events = self.state.browsing.events
+        events, display = self.state.browsing.events, self.state.display.events
         converting = self.state.converting.events
         self.follow(
-            events.index, events.key, events.split, converting.status, converting.slices, converting.patients,
-            converting.target, converting.target_exists, converting.done, converting.seconds_left, converting.unopened,
+            events.index, events.key, events.split, display.bare, display.window, converting.status, converting.slices,
+            converting.patients, converting.target, converting.target_exists, converting.done, converting.seconds_left,
+            converting.unopened, self.state.listing.events.revision, self.state.reading.events.blind,
+            self.state.sessions.events.offered,
         )  # fmt: skip
         self.conversion.more.toggled.connect(lambda _: self._mark_stale())
         self.drops: Drops | None = None
@@ -131,28 +160,34 @@ class ViewerPanel(Dock):
             open_all_docks(self.viewer)
             self.drops = Drops(self.controller, main_window(self.viewer), self)
 
-    def _hide_overlays(self) -> None:
-        self._hidden = hide_overlays(self.viewer)
-
-    def _show_overlays(self) -> None:
-        for layer in self._hidden:
-            layer.visible = True
+    def show_keys(self) -> KeyList:
+        """Tell what each key does, in a window of its own that may stay open."""
+        return show_keys(self)
 
     def refresh(self) -> None:
         """Show which case is open, and what is being converted."""
-        converting = not self.conversion.isHidden()
+        before = self._extra_rows()
         self.conversion.refresh()
-        if not converting:
+        self.lost.refresh()
+        if not before:
             self._height = self.height()
         browsing, survey = self.state.browsing, self.controller.survey
         count = 0 if survey is None else len(survey)
         self.where.setText(f"{browsing.key}  ({browsing.index + 1} of {count})" if count else "no case is open")
         self.where.setToolTip(f"The open case and its place in the file: {browsing.key}")
-        self.previous.setEnabled(browsing.index > 0)
-        self.next.setEnabled(0 <= browsing.index < count - 1)
+        ranking, is_open = self.controller.browser.ranking, browsing.index >= 0
+        self.previous.setEnabled(is_open and ranking.has(browsing.index, -1))
+        self.next.setEnabled(is_open and ranking.has(browsing.index, 1))
+        self.bare.setChecked(self.state.display.bare)
+        self.close_up.setEnabled(is_open and not self.state.reading.blind)
+        self.window_box.refresh()
         self.setMinimumHeight(self._needed_height() + 4)  # known only now that the theme's fonts are set
-        if converting and self.conversion.isHidden():
+        if self._extra_rows() < before:
             QTimer.singleShot(0, self._give_room_back)  # later: the layout does not know yet that this can be lower
+
+    def _extra_rows(self) -> int:
+        """How many things are shown that are not always there."""
+        return sum(not extra.isHidden() for extra in (self.conversion, self.lost))
 
     def _needed_height(self) -> int:
         """Height of the column as its lines wrap now."""

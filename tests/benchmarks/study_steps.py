@@ -19,6 +19,7 @@ from training.data.phantom import phantom_case
 from training.evaluation.statistics import Interval, bootstrap_mean
 from training.metrics import compare, empty_share
 from training.rng import case_seed
+from training.sampling_wish import SamplingWish
 
 TRUTH = 64  # experts per phantom
 
@@ -39,7 +40,7 @@ def main() -> None:
     rows: dict[str, dict[str, np.ndarray]] = {}
     for setting in arguments.settings:
         sampler, grid, steps = setting.split(":")
-        segmenter = load_segmenter(arguments.model, sampler=sampler, grid=grid, steps=int(steps))
+        segmenter = load_segmenter(arguments.model, wish=SamplingWish(sampler, int(steps), grid))
         begin = time.perf_counter()
         found = []
         for case, truth in zip(cases, truths, strict=True):

@@ -10,15 +10,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Image
 from napari.utils.notifications import notification_manager
-from PIL import Image
+from PIL import Image as Picture
 
 from napari_ambiseg.controller import Controller
 from training.data.conversion import Conversion
 from training.data.hdf5 import write_dataset
 from training.data.phantom import phantom_case
 
+from .own_volume import SHAPE, SPACED
 from .played_engine import PlayedEngine
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes what the user's own windows keep."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture
@@ -47,6 +55,15 @@ def told() -> Callable[[], list[str]]:
     """The notifications of this test."""
     before = len(notification_manager.records)
     return lambda: [str(record.message) for record in notification_manager.records[before:]]
+
+
+@pytest.fixture
+def volume(viewer: ViewerModel) -> Image:
+    """A volume of the user's own, with the slider at slice 2."""
+    values = np.random.default_rng(0).normal(-600, 200, SHAPE).astype(np.float32)
+    layer = viewer.add_image(values, name="chest", **SPACED)
+    viewer.dims.set_current_step(0, 2)
+    return layer
 
 
 @pytest.fixture
@@ -82,4 +99,4 @@ def slow_conversion() -> partial[Conversion]:
 
 def save(path: Path, values: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(values.astype(np.uint8)).save(path)
+    Picture.fromarray(values.astype(np.uint8)).save(path)

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_ambiseg.engine_process import main
 from training.errors import ConfigError, DeviceLostError
+from training.machine import DeviceFact
 from training.records import SampleSet, Step
 
 print("a library greets the world while it is imported")  # noqa: T201
@@ -41,26 +42,49 @@ class OneGo:
 
 @dataclass(frozen=True)
 class Walker(OneGo):
-    """Walks: x_t of state i is i everywhere, x0_hat is the seed's sign."""
+    """Walks: x_t of state i is i everywhere, x0_hat is the seed's sign; a state takes two network calls."""
 
     n_steps: int = 5
+    tell: object = None
+    batch = 4
 
     def given(self, case):
-        return type(self)(self.name, case, self.n_steps)
+        return type(self)(self.name, case, self.n_steps, self.tell)
 
-    def walk(self, image, n, seed):
+    def walk(self, image, n, seed, *, between=lambda: None):
         for index in range(self.n_steps + 1):
-            behave(self.name, index)
+            for call in range(2):
+                between()
+                behave(self.name, index, call)
+            if self.name == "hungry" and index in (1, 3):
+                self.tell(f"memory ran out with {4 // index} samples at once; going on with {2 // index}")
             state = np.full((n, *image.shape), index, np.float32)
-            yield Step(index, self.n_steps, 1 - index / self.n_steps, state, np.full_like(state, 1 if seed else -1))
+            signs = discs(state.shape) if self.name == "discs" else np.full_like(state, 1 if seed else -1)
+            yield Step(index, self.n_steps, 1 - index / self.n_steps, state, signs, 10 * index - 20)
+
+    def estimate(self, shape, n, *, between):
+        between()
+        behave(self.name, 2, 0)
+        return n * self.n_steps * shape[0] / 1000
 
 
-def behave(name, index):
+def discs(shape):
+    """Discs in the middle, each larger than the one before."""
+    n, height, width = shape
+    rows, columns = np.ogrid[:height, :width]
+    distance = np.hypot(rows - height / 2, columns - width / 2)
+    radii = np.linspace(0.05, 0.3, n)[:, None, None] * height
+    return np.where(distance < radii, 1, -1).astype(np.float32)
+
+
+def behave(name, index, call):
     if name == "slow":
-        time.sleep(0.05)
+        time.sleep(0.025)
+    elif name == "sluggish":  # each network call takes a while
+        time.sleep(0.3)
     elif name == "stuck" and index == 2:
         time.sleep(600)
-    elif name == "prints":
+    elif name == "prints" and call == 0:
         sys.stdout.write("noise from C or Python\n" * 5000)
         os.write(1, b"\xff\xfe not even text\n")
     elif name == "crashes" and index == 2:
@@ -73,13 +97,29 @@ def behave(name, index):
         raise OSError("no space left on device")
 
 
-def load(request):
-    global loads
-    loads += 1
-    if request.model == "unknown":
-        raise ConfigError("no model 'unknown'; choose one of: demo")
-    return OneGo("one-go") if request.model == "one-go" else Walker(request.model, None, request.steps)
+class FakeBackend:
+    """Makes the fakes; once a model "no devices" was asked for, it cannot list them."""
+
+    broken = False
+
+    def load(self, wanted, tell):
+        global loads
+        loads += 1
+        self.broken = wanted.model == "no devices"
+        if wanted.model == "unknown":
+            raise ConfigError("no model 'unknown'; choose one of: demo")
+        return (
+            OneGo("one-go") if wanted.model == "one-go" else Walker(wanted.model, None, wanted.wish.steps or 200, tell)
+        )
+
+    def facts(self):
+        if self.broken:
+            raise RuntimeError("no driver\nsecond line")
+        return [DeviceFact("fake:0", "Fake GPU", 3, 4), DeviceFact("cpu", "Fake CPU", 1, 2)]
+
+    def held_bytes(self):
+        return 7
 
 
 if __name__ == "__main__":
-    main(load, lambda: ["cpu", "fake:0"])
+    main(FakeBackend())

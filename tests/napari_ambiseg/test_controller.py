@@ -53,7 +53,7 @@ def test_verbs_without_anything_open_do_nothing(controller, told, verb):
 def test_devices_arrive_in_the_state(controller):
     controller.ask_devices()
     controller.tick()
-    assert controller.state.sampling.devices == ("auto", "cpu", "cuda:0")
+    assert {fact.name for fact in controller.state.sampling.devices} >= {"cpu", "cuda:0"}
 
 
 def test_a_conversion_that_ends_while_samples_are_drawn_does_not_drop_them(controller, engine, slices_folder):

@@ -1,17 +1,29 @@
-"""Samples in a viewer, with a sampling process that the test plays: asked for, watched, cancelled, post-processed."""
+"""Samples in a viewer, with a sampling process that the test plays: asked for, watched, held, cancelled, failed."""
 
 import numpy as np
 import pytest
 
 from napari_ambiseg._compat import text_overlay
-from napari_ambiseg.layers import EXPERT, IMAGE, SAMPLES, TRAJECTORY, VARIANCE, VOTES
-from napari_ambiseg.messages import Cancelled, Died, Failed, Loaded
-from napari_ambiseg.state import CANCELLING, IDLE, LOADING, NOISY, SAMPLING
-from training.errors import DeviceError
-from training.metrics import generalized_energy_distance, pixel_variance
-from training.postprocess import relative_area
+from napari_ambiseg.layers.roles import EXPERTS, IMAGE, KEY, SAMPLES, TRAJECTORY
+from napari_ambiseg.messages import Cancelled, Died, Failed, Loaded, Progressed
+from napari_ambiseg.state import CANCELLING, IDLE, LOADING, PAUSED, SAMPLING
+from training.metrics import generalized_energy_distance
+from training.sampling_wish import SamplingWish
 
 from .played_engine import STEPS, draw
+
+WISH = SamplingWish("ddpm", STEPS)
+
+
+@pytest.fixture
+def started(controller, engine):
+    """A drawing of which two states are there."""
+    controller.open_demo()
+    controller.generate()
+    engine.load()
+    engine.step(0, 1)
+    controller.tick()
+    return controller
 
 
 def test_generate_without_a_case_says_what_to_do(controller, engine, told):
@@ -21,18 +33,23 @@ def test_generate_without_a_case_says_what_to_do(controller, engine, told):
     assert text.startswith("open a case first")
 
 
+def test_in_a_blind_read_nothing_is_drawn(controller, engine, told):
+    controller.open_demo()
+    controller.state.reading.blind = True
+    controller.generate()
+    assert engine.requests == []
+    assert told() == ["this is a blind read: reveal first"]
+
+
 def test_a_drawing_from_request_to_numbers(controller, engine):
     controller.open_demo()
-    sampling, playback, disagreement = (
-        controller.state.sampling,
-        controller.state.playback,
-        controller.state.disagreement,
-    )
-    sampling.seed, sampling.steps, sampling.sampler, sampling.device = 3, STEPS, "ddpm", "cpu"
+    state = controller.state
+    sampling, playback, disagreement = state.sampling, state.playback, state.disagreement
+    sampling.seed, sampling.wish, sampling.device = 3, WISH, "cpu"
     controller.generate()
-    wish = engine.requests[-1]
-    assert (wish.model, wish.n, wish.seed, wish.steps, wish.sampler) == ("demo", 6, 3, STEPS, "ddpm")
-    assert wish.case is controller.case
+    asked = engine.requests[-1]
+    assert (asked.model, asked.n, asked.seed, asked.wish, asked.device) == ("demo", 6, 3, WISH, "cpu")
+    assert asked.case is controller.case
     assert sampling.status == LOADING
 
     engine.load()
@@ -51,35 +68,15 @@ def test_a_drawing_from_request_to_numbers(controller, engine):
     controller.tick()
     masks, experts = engine.masks(), controller.case.masks
     assert (sampling.status, sampling.progress) == (IDLE, 1)
-    assert sampling.provenance == "model demo, seed 3"
-    assert [t for t, _ in disagreement.curve] == [1.0, 0.75, 0.5, 0.25, 0.0]
-    assert disagreement.curve[-1][1] == disagreement.raw.ged_v
+    assert sampling.provenance == "model demo, samples 6, seed 3"
+    assert playback.times == (1.0, 0.75, 0.5, 0.25, 0.0)
+    assert playback.log_snr == (-10, -5, 0, 5, 10)
+    assert playback.measures[-1].ged_v == disagreement.raw.ged_v
     assert disagreement.raw.ged_v == pytest.approx(generalized_energy_distance(masks, experts))
     assert disagreement.raw.ged_u == pytest.approx(generalized_energy_distance(masks, experts, "U"))
     assert (disagreement.raw.n, disagreement.raw.n_empty) == (6, 1)
-    assert np.array_equal(controller.layers.find(VARIANCE).data, pixel_variance(masks))
-    assert controller.layers.find(SAMPLES).nshapes == 5
+    assert controller.layers.find(SAMPLES) is not None
     assert not playback.following
-
-
-def test_frames_that_have_not_come_are_transparent(controller, engine):
-    controller.open_demo()
-    controller.generate()
-    engine.load()
-    engine.step(0)
-    controller.tick()
-    frames = controller.layers.find(TRAJECTORY).data
-    assert frames.shape == (6, STEPS + 1, *controller.case.image.shape)
-    assert np.isfinite(frames[:, 0]).all()
-    assert np.isnan(frames[:, 1:]).all()
-
-
-def test_the_other_quantity_is_shown_from_the_same_frames(controller, engine):
-    controller.open_demo()
-    draw(controller, engine)
-    controller.state.playback.quantity = NOISY
-    shown = controller.layers.find(TRAJECTORY).data
-    assert np.array_equal(shown[:, 2], engine.masks().astype(np.float16))
 
 
 def test_a_large_drawing_keeps_fewer_frames(controller, engine):
@@ -102,7 +99,7 @@ def test_what_is_asked_for_next_does_not_disturb_what_is_being_drawn(controller,
     engine.finish()
     controller.tick()
     assert controller.layers.find(TRAJECTORY).data.shape[0] == controller.state.playback.n_samples == 6
-    assert controller.frame_text().endswith("of 6")
+    assert controller.results.run.n == 6
 
 
 def test_a_model_without_steps_has_samples_and_no_trajectory(controller, engine):
@@ -114,7 +111,7 @@ def test_a_model_without_steps_has_samples_and_no_trajectory(controller, engine)
     assert controller.state.disagreement.processed.n == 6
     assert controller.layers.find(TRAJECTORY) is None
     assert controller.layers.find(SAMPLES) is not None
-    assert controller.frame_text() == ""
+    assert controller.results.run.frames is None
 
 
 @pytest.mark.parametrize("end", [Failed(2, "no memory"), Cancelled(2), Died("gone")])
@@ -128,23 +125,137 @@ def test_where_no_step_came_there_is_nothing_to_scrub_through(controller, engine
     assert viewer.dims.nsteps[:2] == (1, 1)
 
 
-def test_cancel_keeps_what_came_so_far(controller, engine):
+# -- cancelled, held -------------------------------------------------------------------------------------------------
+
+
+def test_cancel_keeps_what_came_so_far(started, engine):
+    started.cancel()
+    assert engine.cancelled[-1] == 1
+    assert started.state.sampling.status == CANCELLING
+    engine.step(2)
+    engine.answer(Cancelled(1))
+    started.tick()
+    assert started.state.sampling.status == IDLE
+    assert len(started.state.playback.times) == 3
+    assert np.isfinite(started.layers.find(TRAJECTORY).data[:, :3]).all()
+    started.state.playback.frame = 1
+    assert started.player.text().startswith("step 1/4")
+
+
+def test_cancel_twice_and_cancel_of_nothing_ask_once(started, engine):
+    before = len(engine.cancelled)
+    started.cancel()
+    started.cancel()
+    engine.answer(Cancelled(1))
+    started.tick()
+    started.cancel()
+    assert len(engine.cancelled) == before + 1
+
+
+def test_a_pause_holds_and_goes_on(started, engine):
+    sampling = started.state.sampling
+    started.pause_or_resume()
+    assert (engine.verbs, sampling.status) == (["pause"], PAUSED)
+    engine.step(2)
+    engine.hold(2)
+    started.tick()
+    assert (sampling.status, sampling.message) == (PAUSED, "paused at step 2 of 4")
+    assert len(started.state.playback.times) == 3
+    started.drawing.step_once()
+    engine.step(3)
+    engine.hold(3)
+    started.tick()
+    assert (sampling.status, sampling.message) == (PAUSED, "paused at step 3 of 4")
+    started.pause_or_resume()
+    assert engine.verbs == ["pause", "step once", "resume"]
+    assert sampling.status == SAMPLING
+    engine.step(4)
+    engine.finish()
+    started.tick()
+    assert sampling.status == IDLE
+
+
+def test_a_held_drawing_can_be_cancelled(started, engine):
+    started.pause_or_resume()
+    started.cancel()
+    assert started.state.sampling.status == CANCELLING
+    engine.answer(Cancelled(1))
+    started.tick()
+    assert started.state.sampling.status == IDLE
+
+
+def test_the_word_that_it_is_held_comes_too_late_after_going_on(started, engine):
+    started.pause_or_resume()
+    started.pause_or_resume()
+    engine.hold(1)
+    started.tick()
+    assert started.state.sampling.status == SAMPLING
+
+
+def test_pause_and_step_without_a_drawing_do_nothing(controller, engine):
+    controller.open_demo()
+    controller.pause_or_resume()
+    controller.drawing.step_once()
+    assert engine.verbs == []
+    assert controller.state.sampling.status == IDLE
+
+
+def test_the_time_left_does_not_count_the_time_that_it_was_held(started, engine, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("napari_ambiseg.drawing.time.monotonic", lambda: now[0])
+    started.drawing._began = 990.0  # two of four steps in 10 s
+    started.pause_or_resume()
+    now[0] += 500
+    started.pause_or_resume()
+    engine.step(2)
+    now[0] += 5
+    started.tick()
+    assert started.state.sampling.message == "step 3 of 4, about 5 s left"
+
+
+# -- nobody looks ----------------------------------------------------------------------------------------------------
+
+
+def test_the_process_is_told_once_whether_anybody_looks(started, engine):
+    started.drawing.watch(True)
+    assert engine.verbs == []
+    started.drawing.watch(False)
+    started.drawing.watch(False)
+    started.drawing.watch(True)
+    assert engine.verbs == ["look away", "watch"]
+
+
+def test_a_drawing_that_nobody_looks_at_is_asked_for_so_and_shows_how_far_it_is(controller, engine):
+    controller.open_demo()
+    controller.drawing.watch(False)
+    controller.generate()
+    assert not engine.requests[-1].watched
+    engine.load()
+    engine.answer(Progressed(1, 1))
+    controller.tick()
+    assert controller.state.sampling.progress == 0.5
+    assert controller.state.playback.times == ()
+    engine.step(*range(STEPS + 1))
+    engine.finish()
+    controller.tick()
+    assert controller.results.run.frames.times == (1.0, 0.75, 0.5, 0.25, 0.0)
+
+
+def test_many_states_at_once_are_taken_in_over_several_ticks(controller, engine, monkeypatch):
+    monkeypatch.setattr("napari_ambiseg.drawing._BUDGET_S", 1e-9)
     controller.open_demo()
     controller.generate()
     engine.load()
-    engine.step(0, 1)
-    controller.tick()
-    controller.cancel()
-    assert engine.cancelled[-1] == 1
-    assert controller.state.sampling.status == CANCELLING
-    engine.step(2)
-    engine.answer(Cancelled(1))
-    controller.tick()
-    assert controller.state.sampling.status == IDLE
-    assert len(controller.state.playback.times) == 3
-    assert np.isfinite(controller.layers.find(TRAJECTORY).data[:, :3]).all()
-    controller.state.playback.frame = 1
-    assert controller.frame_text().startswith("step 1 of 4")
+    engine.step(*range(STEPS + 1))
+    engine.finish()
+    seen = []
+    while controller.results.run is None:
+        controller.tick()
+        seen.append(len(controller.state.playback.times))
+    assert seen == [1, 2, 3, 4, 5, 5]
+
+
+# -- another one, another case ---------------------------------------------------------------------------------------
 
 
 def test_a_second_generate_begins_anew(controller, engine):
@@ -154,43 +265,41 @@ def test_a_second_generate_begins_anew(controller, engine):
     controller.generate()
     state = controller.state
     assert engine.requests[-1].seed == 8
-    assert (state.playback.times, state.disagreement.raw, state.disagreement.curve) == ((), None, ())
-    assert controller.layers.find(SAMPLES).nshapes == 0
+    assert (state.playback.times, state.playback.measures, state.disagreement.raw) == ((), (), None)
     engine.load()
     engine.step(0)
     controller.tick()
     assert state.playback.times == (1.0,)
 
 
-def test_going_to_another_case_drops_the_drawing_under_way(controller, engine, told):
-    controller.open_demo()
-    controller.generate()
-    engine.load()
-    engine.step(0, 1)
-    controller.tick()
-    controller.next_case()
+def test_going_to_another_case_drops_the_drawing_under_way(started, engine, told):
+    started.next_case()
     assert engine.cancelled[-1] == 1
     engine.step(2)
     engine.answer(Cancelled(1))
     engine.finish()
-    controller.tick()
-    state = controller.state
+    started.tick()
+    state = started.state
     assert (state.sampling.status, state.playback.times, state.disagreement.raw) == (IDLE, (), None)
-    assert not text_overlay(controller.viewer).visible
+    assert not text_overlay(started.viewer).visible
     assert told() == []
-    draw(controller, engine)
+    draw(started, engine)
     assert state.disagreement.raw.n == 6
 
 
-@pytest.mark.parametrize("role", [IMAGE, VOTES, TRAJECTORY, EXPERT])
-@pytest.mark.parametrize("what", ["delete", "rename", "hide"])
-def test_whatever_happens_to_a_layer_while_drawing_the_drawing_goes_on(controller, engine, viewer, told, role, what):
+def test_the_layers_say_what_made_them(controller, engine):
     controller.open_demo()
-    controller.generate()
-    engine.load()
-    engine.step(0, 1)
-    controller.tick()
-    layer = controller.layers.find(role, 1 if role == EXPERT else 0)
+    controller.state.sampling.seed = 5
+    draw(controller, engine)
+    about = controller.layers.find(SAMPLES).metadata[KEY]
+    expected = {"case": controller.case.key, "model": "demo", "seed": 5, "split": "synthetic", "index": 0}
+    assert {name: about[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("role", [IMAGE, TRAJECTORY, EXPERTS])
+@pytest.mark.parametrize("what", ["delete", "rename", "hide"])
+def test_whatever_happens_to_a_layer_while_drawing_the_drawing_goes_on(started, engine, viewer, told, role, what):
+    layer = started.layers.find(role)
     if what == "delete":
         viewer.layers.remove(layer)
     elif what == "rename":
@@ -199,136 +308,22 @@ def test_whatever_happens_to_a_layer_while_drawing_the_drawing_goes_on(controlle
         layer.visible = False
     engine.step(2, 3, 4)
     engine.finish()
-    controller.tick()
-    assert controller.state.disagreement.processed.n == 6
-    controller.next_case()
-    draw(controller, engine)
-    layers = controller.layers
-    assert all(layers.find(role) is not None for role in (IMAGE, VOTES, TRAJECTORY, SAMPLES, VARIANCE))
-    assert layers.find(EXPERT, 1) is not None
-    if what == "hide":
-        assert not layer.visible
+    started.tick()
+    assert started.state.disagreement.processed.n == 6
+    started.next_case()
+    draw(started, engine)
+    assert all(started.layers.find(role) is not None for role in (IMAGE, EXPERTS, TRAJECTORY, SAMPLES))
     assert told() == []
 
 
 def test_all_layers_at_once_may_be_deleted(controller, engine, viewer, told):
     controller.open_demo()
     draw(controller, engine)
+    before = len(viewer.layers)
     viewer.layers.clear()
     controller.state.playback.frame = 2
-    controller.state.postprocessing.relative_area = 0.5
     controller.tick()
     controller.next_case()
     draw(controller, engine)
-    assert len(viewer.layers) == 4 + 5
+    assert len(viewer.layers) == before
     assert told() == []
-
-
-def test_an_error_is_exactly_one_notification(controller, engine, told):
-    controller.open_demo()
-    controller.generate()
-    engine.answer(Failed(1, "no model 'x'; choose one of: demo"))
-    controller.tick()
-    controller.tick()
-    assert told() == ["no model 'x'; choose one of: demo"]
-    assert controller.state.sampling.status == IDLE
-
-
-def test_a_death_is_one_notification_and_the_next_drawing_runs(controller, engine, told):
-    controller.open_demo()
-    controller.generate()
-    engine.load()
-    engine.step(0)
-    engine.answer(Died("the sampling process ended by signal 9"))
-    controller.tick()
-    assert told() == ["the sampling process ended by signal 9"]
-    assert controller.state.sampling.status == IDLE
-    assert not controller.state.playback.following
-    draw(controller, engine)
-    assert controller.state.disagreement.raw.n == 6
-
-
-def test_a_process_that_cannot_be_started_is_one_notification(controller, engine, told, monkeypatch):
-    def start(request):
-        raise DeviceError("cannot start the sampling process with python: no such file")
-
-    monkeypatch.setattr(engine, "start", start)
-    controller.open_demo()
-    controller.generate()
-    assert told() == ["cannot start the sampling process with python: no such file"]
-    assert controller.state.sampling.status == IDLE
-
-
-# -- post-processing, maps -------------------------------------------------------------------------------------------
-
-
-def test_the_relative_area_changes_samples_and_numbers_and_back(controller, engine):
-    controller.open_demo()
-    draw(controller, engine)
-    masks, experts = engine.masks(), controller.case.masks
-    disagreement = controller.state.disagreement
-    for r in (0.5, 1.0, 0.0):
-        controller.state.postprocessing.relative_area = r
-        controller.tick()
-        kept = relative_area(masks, r)
-        assert controller.layers.find(SAMPLES).nshapes == kept.any(axis=(1, 2)).sum()
-        assert np.array_equal(controller.layers.find(VARIANCE).data, pixel_variance(kept))
-        assert disagreement.processed.ged_v == pytest.approx(generalized_energy_distance(kept, experts))
-        assert disagreement.raw.ged_v == pytest.approx(generalized_energy_distance(masks, experts))
-    assert disagreement.processed.n_empty == disagreement.raw.n_empty == 1
-
-
-def test_many_moves_of_the_slider_between_two_ticks_are_one_redrawing(controller, engine, monkeypatch):
-    controller.open_demo()
-    draw(controller, engine)
-    shown = []
-    monkeypatch.setattr(controller.layers, "show_samples", lambda masks, *_: shown.append(len(masks)))
-    for r in np.linspace(0, 0.9, 30):
-        controller.state.postprocessing.relative_area = float(r)
-    controller.tick()
-    controller.tick()
-    assert shown == [6]
-
-
-def test_the_variance_switch_and_the_layers_eye_are_one_thing(controller, engine, viewer):
-    controller.open_demo()
-    disagreement = controller.state.disagreement
-    disagreement.show_variance = True  # wished for before there is any
-    controller.tick()
-    assert disagreement.show_variance
-    draw(controller, engine)
-    layer = controller.layers.find(VARIANCE)
-    assert layer.visible
-    layer.visible = False
-    controller.tick()
-    assert not disagreement.show_variance
-    disagreement.show_variance = True
-    assert layer.visible
-    viewer.layers.remove(layer)
-    controller.tick()
-    assert not disagreement.show_variance
-    disagreement.show_variance = True
-    controller.tick()
-    assert controller.layers.find(VARIANCE).visible
-    assert disagreement.show_variance
-
-
-def test_the_votes_switch_brings_a_deleted_layer_back(controller, viewer):
-    controller.open_demo()
-    viewer.layers.remove(controller.layers.find(VOTES))
-    controller.tick()
-    controller.state.disagreement.show_votes = True
-    controller.tick()
-    assert controller.layers.find(VOTES).visible
-    assert controller.state.disagreement.show_votes
-
-
-def test_what_is_visible_stays_so_from_case_to_case(controller, engine):
-    controller.open_demo()
-    draw(controller, engine)
-    controller.state.disagreement.show_variance = True
-    controller.layers.find(SAMPLES).visible = False
-    controller.next_case()
-    draw(controller, engine)
-    assert controller.layers.find(VARIANCE).visible
-    assert not controller.layers.find(SAMPLES).visible

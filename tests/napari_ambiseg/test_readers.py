@@ -13,7 +13,7 @@ from napari.utils.notifications import notification_manager
 from npe2.io_utils import read_get_reader
 
 from napari_ambiseg.controller import controller_of
-from napari_ambiseg.layers import KEY, OPENED
+from napari_ambiseg.layers.roles import EXPERTS, IMAGE, KEY, OPENED
 from napari_ambiseg.readers import read_slices
 from napari_ambiseg.sample_data import demo_cases
 from napari_ambiseg.state import OFFERED
@@ -34,7 +34,7 @@ def test_our_files_give_the_first_case_as_layers_that_say_where_they_come_from(f
     case = phantom_case(0, 1, 32).slice
     (image, options, _), *_ = layers
     assert np.array_equal(image, case.image)
-    assert [data[1]["metadata"][KEY]["role"] for data in layers] == ["image", "votes"] + ["expert"] * 4
+    assert [data[1]["metadata"][KEY]["role"] for data in layers] == [IMAGE, EXPERTS]
     origin = options["metadata"][KEY]
     assert (origin["source"], origin["split"], origin["index"], origin[OPENED]) == (str(file), "val", 0, True)
     assert options["scale"] == case.spacing_mm
@@ -44,7 +44,7 @@ def test_our_files_give_the_first_case_as_layers_that_say_where_they_come_from(f
 
 def test_the_sample_data_are_layers_too():
     layers = [Layer.create(*data) for data in demo_cases()]
-    assert [layer.metadata[KEY]["role"] for layer in layers] == ["image", "votes"] + ["expert"] * 4
+    assert [layer.metadata[KEY]["role"] for layer in layers] == [IMAGE, EXPERTS]
 
 
 def foreign(tmp_path):
@@ -122,6 +122,20 @@ def test_in_a_viewer_a_form_that_must_be_converted_is_offered(make_napari_viewer
     qtbot.waitUntil(lambda: state.status == OFFERED, timeout=30_000)
     assert any("Disagreement viewer" in name for name in viewer.window.dock_widgets)
     assert len(viewer.layers) == 0
+
+
+def test_a_session_goes_on_in_the_viewer_and_needs_one(make_napari_viewer, controller, tmp_path, monkeypatch):
+    path = tmp_path / "monday.ambiseg.json"
+    controller.open_demo()
+    controller.open_case(4)
+    controller.session.save(path)
+    viewer = make_napari_viewer()
+    assert viewer.open(str(path), plugin="napari-ambiseg") == []
+    assert controller_of(viewer).state.browsing.key == "synthetic 05"
+    assert controller_of(viewer).state.sessions.path == str(path)
+    monkeypatch.setattr("napari.current_viewer", lambda: None)
+    with pytest.raises(DataFormatError, match=f"a session needs a window: napari-ambiseg {path}"):
+        read_slices(str(path))(str(path))
 
 
 def test_loading_the_plugin_loads_nothing_heavy():

@@ -1,11 +1,15 @@
 """What a path is: ours at once, ours after a conversion, or not ours."""
 
+import json
 import sys
+from pathlib import Path
 
 import h5py
 import pytest
 
-from napari_ambiseg.sources import HDF5, layout_of
+from napari_ambiseg.readers import read_slices
+from napari_ambiseg.session_file import SUFFIX
+from napari_ambiseg.sources import HDF5, layout_if_ours, layout_of
 from training.errors import DataFormatError
 
 
@@ -56,3 +60,30 @@ def test_a_pipe_is_nobody_s_and_nobody_waits_for_it(tmp_path):
     os.mkfifo(tmp_path / "pipe.h5")
     with pytest.raises(DataFormatError):
         layout_of(tmp_path / "pipe.h5")
+
+
+@pytest.mark.parametrize("path", ["/" + "a" * 5000, "x" * 300 + SUFFIX, "a\0b", "a\0b" + SUFFIX])
+def test_a_path_that_no_file_can_have_is_one_line(path, controller, told):
+    with pytest.raises(DataFormatError, match="cannot be opened: ") as error:
+        layout_of(Path(path))
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 500
+    assert layout_if_ours(Path(path)) is None
+    assert read_slices(path) is None
+    controller.open_path(path)
+    assert len(told()) == 1
+
+
+@pytest.mark.parametrize("source", ["/" + "a" * 300, "/" + "a/" * 2000, "a\0b"])
+def test_a_session_of_such_a_path_is_one_line_too(source, controller, told, tmp_path):
+    session = tmp_path / f"s{SUFFIX}"
+    controller.open_demo()
+    controller.session.save(session)
+    record = json.loads(session.read_text())
+    session.write_text(json.dumps({**record, "origin": {**record["origin"], "source": source}}))
+    controller.open_path(session)
+    session.write_text(json.dumps({**record, "sampling": {**record["sampling"], "model": f"{source}.safetensors"}}))
+    controller.open_path(session)
+    controller.tick()
+    assert len(told()) == 1
+    assert controller.browser.case is not None

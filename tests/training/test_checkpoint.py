@@ -212,6 +212,13 @@ def test_an_unknown_model_is_told_with_the_known_ones():
         find_weights("dmeo")
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "/" + "a" * 5000, "/" + "a" * 5000 + ".safetensors", "a\0b"])
+def test_a_name_that_no_file_can_have_is_one_line(name):
+    with pytest.raises(CheckpointError, match="no model '") as error:
+        find_weights(name)
+    assert "\n" not in str(error.value)
+
+
 def test_an_empty_folder_is_no_model(tmp_path):
     with pytest.raises(CheckpointError, match="no complete checkpoint"):
         find_weights(tmp_path)

@@ -1,10 +1,15 @@
 """A device is a wish, unless it was named."""
 
+import pickle
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from training.device import available_devices, device_errors_told, is_out_of_memory, pick_device
+from training.device import available_devices, device_errors_told, device_facts, is_out_of_memory, pick_device
 from training.errors import DeviceError, DeviceLostError
+from training.machine import DeviceFact
 
 
 def test_auto_never_fails():
@@ -30,6 +35,34 @@ def test_cuda_means_the_first_gpu():
 def test_other_words_are_refused(wish):
     with pytest.raises(DeviceError, match="choose one of: auto"):
         pick_device(wish)
+
+
+def test_the_facts_are_of_the_devices_that_can_be_picked():
+    facts = device_facts()
+    assert [fact.name for fact in facts] == available_devices()
+    for fact in facts:
+        pick_device(fact.name)
+        assert fact.label
+        assert 0 < fact.free_bytes <= fact.total_bytes
+
+
+def test_the_facts_of_gpus_come_first(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda i: (10 + i, 20 + i))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: f"GPU {i}")
+    *gpus, cpu = device_facts()
+    assert gpus == [DeviceFact("cuda:0", "GPU 0", 10, 20), DeviceFact("cuda:1", "GPU 1", 11, 21)]
+    assert cpu.name == "cpu"
+
+
+def test_facts_travel_to_a_process_without_torch():
+    code = (
+        "import pickle, sys; "
+        f"fact = pickle.loads({pickle.dumps(DeviceFact('cpu', 'a', 1, 2))!r}); "
+        "assert fact.label == 'a' and 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60)  # noqa: S603
+    assert done.returncode == 0, done.stderr
 
 
 def test_running_out_of_memory_is_known_by_what_it_says():

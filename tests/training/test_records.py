@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from training.errors import DataFormatError
+from training.data.field import Field
+from training.data.hdf5 import write_dataset
+from training.errors import ConfigError, DataFormatError
+from training.metrics import generalized_energy_distance
 from training.records import AnnotatedSlice, SampleSet, Step, Trajectory
+from training.segmenters.experts import ExpertsOracle
 
 IMAGE = np.full((4, 6), 0.5, np.float32)
 MASKS = np.zeros((3, 4, 6), bool)
@@ -27,6 +31,19 @@ def test_a_slice_counts_its_experts_and_who_found_something():
     assert (case.n_experts, case.n_found) == (3, 1)
 
 
+def test_a_slice_that_nobody_annotated_has_no_experts_and_is_not_one_on_which_they_saw_nothing(tmp_path):
+    case = slice_with(masks=MASKS[:0])
+    assert (case.n_experts, case.n_found) == (0, 0)
+    drawn = np.ones((2, 4, 6), bool)
+    with pytest.raises(DataFormatError, match="annotations: masks must be"):
+        generalized_energy_distance(drawn, case.masks)
+    with pytest.raises(DataFormatError, match="nobody annotated 'k'"):
+        write_dataset(tmp_path / "out.hdf5", {"test": [case]}, {})
+    with pytest.raises(ConfigError, match="give it a case that has them"):
+        ExpertsOracle().given(case).draw(case.image, 2, 0)
+    assert Field(0, 1, 2, 3).cut(case).masks.shape == (0, 2, 3)
+
+
 def test_records_cannot_be_changed():
     case = slice_with()
     with pytest.raises(ValueError, match="read-only"):
@@ -46,7 +63,8 @@ def test_records_cannot_be_changed():
         ({"image": with_pixel(255)}, r"in \[0, 1\], got \[0.5, 255\]"),
         ({"image": with_pixel(-0.5)}, r"got \[-0.5, 0.5\]"),
         ({"masks": MASKS.astype(np.uint8)}, "bool array .* got uint8"),
-        ({"masks": MASKS[:0]}, r"N >= 1, H, W\), got bool \(0, 4, 6\)"),
+        ({"masks": MASKS[:0, :2]}, r"N >= 1, H, W\), got bool \(0, 2, 6\)"),
+        ({"masks": MASKS[:0].astype(np.uint8)}, r"got uint8 \(0, 4, 6\)"),
         ({"masks": MASKS[:, :2]}, r"got \(3, 2, 6\)"),
         ({"spacing_mm": (0.0, 0.7)}, "positive millimetres"),
         ({"spacing_mm": (float("nan"), 0.7)}, "positive millimetres"),

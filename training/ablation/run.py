@@ -27,6 +27,7 @@ from training.device import pick_device
 from training.errors import AmbisegError, ConfigError, DeviceLostError
 from training.evaluation.run import evaluate_run
 from training.fit.run import train_run
+from training.sampling_wish import SamplingWish
 
 _LOOK_EVERY = 1.0  # seconds, at what others work on
 
@@ -242,11 +243,7 @@ class _Work:
             self.record.scores_path(cell),
             split=score.split,
             plan=score.plan(),
-            sampler=draw.sampler,
-            steps=draw.steps,
-            grid=draw.grid,
-            eta=draw.eta,
-            guidance=draw.guidance,
+            wish=SamplingWish(draw.sampler, draw.steps, draw.grid, draw.eta, draw.guidance),
             device=self.device,
             cases=score.cases,
             random_crop=score.random_crop,

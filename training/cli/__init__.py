@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from training.cli import ablate, bench, compare, data, masks, models, report
+from training.cli import ablate, bench, compare, data, evaluate, models, report, sample
 from training.cli._app import app
 from training.errors import AmbisegError
 
-__all__ = ["ablate", "app", "bench", "compare", "data", "main", "masks", "models", "report"]
+__all__ = ["ablate", "app", "bench", "compare", "data", "evaluate", "main", "models", "report", "sample"]
 
 
 def main() -> None:

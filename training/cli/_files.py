@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training.atomic import temporary_beside, write_bytes
+from training.atomic import temporary_beside, write_bytes, writing
 from training.errors import ConfigError
 
 
@@ -44,14 +43,6 @@ def read_scores(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"cannot read the scores {path}: {error}; give what `ambiseg evaluate --out` wrote"
         ) from error
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

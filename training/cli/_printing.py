@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 
 def say(line: str) -> None:
     print(line)  # noqa: T201
+
+
+def note(line: str) -> None:
+    """Something that the user should know beside the result."""
+    print(f"note: {line}", file=sys.stderr)  # noqa: T201
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number of a score; None is undefined."""
+    return "undefined" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.000"
 
 
 def print_facts(facts: Mapping[str, object], as_json: bool) -> None:

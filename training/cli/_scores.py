@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from training.cli._printing import counted, say, way_of_drawing
+from training.cli._printing import counted, number, say, way_of_drawing
 
 if TYPE_CHECKING:
     from training.metrics.glossary import Score
@@ -117,7 +117,7 @@ def _score_rows(n: str, variants: Sequence[str], summary: Mapping[str, Any]) -> 
         yield (f"  {score.label}", *(_interval(found, digits) for found in of_variants), _BETTER[score.better])
         if floor.get(name) is not None and any(found["mean"] is not None for found in of_variants):
             defined = [found["mean"] is not None for found in of_variants]
-            yield ("    its floor", *(_number(floor[name], 3) if there else "" for there in defined), "")
+            yield ("    its floor", *(number(floor[name], 3) if there else "" for there in defined), "")
             above = (over[n][variant][name] for variant in variants)
             yield (
                 "    above it",
@@ -134,7 +134,7 @@ def _compared(score: Score, found: Mapping[str, Any], comparison: Mapping[str, A
     if score.better == "none" and difference["low"] == difference["high"] == 0:
         return None
     digits = _digits((found["a"], found["b"]))
-    numbers = (_number(found["a"], digits), _number(found["b"], digits), _interval(difference, digits))
+    numbers = (number(found["a"], digits), number(found["b"], digits), _interval(difference, digits))
     return (f"  {score.label}", *numbers, _verdict(score, found, comparison["patients"]))
 
 
@@ -212,13 +212,9 @@ def _digits(means: Iterable[float | None]) -> int:
 
 
 def _interval(score: Mapping[str, float | None], digits: int) -> str:
-    text = _number(score["mean"], digits)
+    text = number(score["mean"], digits)
     if score["low"] is not None:
-        text += f" [{_number(score['low'], digits)}, {_number(score['high'], digits)}]"
+        text += f" [{number(score['low'], digits)}, {number(score['high'], digits)}]"
     if score["undefined"] and score["mean"] is not None:
         text += f" ({score['undefined']:,} undefined)"
     return text
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "undefined" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.000"

@@ -13,7 +13,7 @@ import typer
 
 from training.cli._app import app
 from training.cli._arguments import Device
-from training.cli._printing import counted, say
+from training.cli._printing import counted, note, say
 from training.errors import ConfigError
 from training.signals import stop_on_signals
 
@@ -69,7 +69,7 @@ def ablate(
     if text := notice(ablation):
         say(text)
     for caution in ablation.data.cautions:
-        typer.echo(f"note: {caution}", err=True)
+        note(caution)
     if list_:
         _list(cells, record)
     else:
@@ -89,7 +89,7 @@ def _run(
 
         def tell(line: str) -> None:
             bar.clear()
-            typer.echo(f"note: {line}", err=True)
+            note(line)
 
         work = ablate(ablation, out, device=device, part=part, should_stop=stop.is_set, tell=tell)
         while True:

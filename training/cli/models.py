@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
+from training.atomic import writing
 from training.cli._app import app
 from training.cli._arguments import AsJson, Device, Model
-from training.cli._files import read_scores, require_output, writing
-from training.cli._printing import say
+from training.cli._files import read_scores, require_output
+from training.cli._printing import note, say
 from training.errors import ConfigError
 from training.signals import stop_on_signals
 
@@ -66,7 +67,7 @@ def train(
             device,
             must_resume=resume,
             should_stop=stop.is_set,
-            tell=lambda line: typer.echo(f"note: {line}", err=True),
+            tell=note,
             tensorboard=tensorboard,
             timeout=timeout,
         )

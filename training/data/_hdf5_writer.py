@@ -50,8 +50,8 @@ def write_dataset(
     ConfigError
         On an unknown split, a reserved attribute or one that is no text or number, or a missing folder.
     DataFormatError
-        If slices differ in size or number of experts, a key comes twice, a patient is in two splits, an image
-        does not fit ``image_type``, there is no slice at all, or the disk refuses.
+        If slices differ in size or number of experts or have none, a key comes twice, a patient is in two splits, an
+        image does not fit ``image_type``, there is no slice at all, or the disk refuses.
     """
     path = Path(path)
     _check_splits(path, splits)
@@ -182,6 +182,8 @@ class DatasetWriter:
     def append(self, split: str, case: AnnotatedSlice) -> None:
         """Check one slice against those before it, and write it."""
         _check_splits(self.path, [split])
+        if not case.n_experts:
+            raise DataFormatError(f"{self.path}: nobody annotated {case.key!r}; only annotated slices can be written")
         self._require_alike(case)
         if case.key in self._keys:
             raise DataFormatError(f"{self.path}: two slices have the key {case.key!r}; keys must be unique")

@@ -13,6 +13,7 @@ import numpy as np
 
 from training import rng
 from training.data.dataset import SliceArrays, SliceDataset
+from training.data.field import Field
 from training.errors import ConfigError, DataFormatError
 from training.records import AnnotatedSlice
 from training.rng import Purpose
@@ -52,22 +53,6 @@ def crop_offset(key: str, size: tuple[int, int], crop: int, seed: int = 0) -> tu
     return top, left
 
 
-def crop_key(key: str, top: int, left: int, crop: int) -> str:
-    """The key of a crop: the slice's with the rows and columns that were cut out."""
-    return f"{key}[{top}:{top + crop},{left}:{left + crop}]"
-
-
-def cut(case: AnnotatedSlice, top: int, left: int, size: int) -> AnnotatedSlice:
-    """``size`` x ``size`` pixels of a slice, from this row and column on: image, masks and Hounsfield units alike."""
-    window = slice(top, top + size), slice(left, left + size)
-    return replace(
-        case,
-        image=np.ascontiguousarray(case.image[window]),
-        masks=np.ascontiguousarray(case.masks[:, *window]),
-        hounsfield=None if case.hounsfield is None else np.ascontiguousarray(case.hounsfield[window]),
-    )
-
-
 def random_crop(case: AnnotatedSlice, size: int = 64, seed: int = 0) -> AnnotatedSlice:
     """The crop of a slice: image, masks and Hounsfield units cut alike; the key says where.
 
@@ -78,8 +63,12 @@ def random_crop(case: AnnotatedSlice, size: int = 64, seed: int = 0) -> Annotate
     ConfigError, DataFormatError
         As `crop_offset`.
     """
-    top, left = crop_offset(case.key, case.image.shape, size, seed)
-    return replace(cut(case, top, left, size), key=crop_key(case.key, top, left, size))
+    field = _crop(case.key, case.image.shape, size, seed)
+    return replace(field.cut(case), key=field.key(case.key))
+
+
+def _crop(key: str, shape: tuple[int, int], size: int, seed: int) -> Field:
+    return Field(*crop_offset(key, shape, size, seed), size, size)
 
 
 class Cropped(SliceDataset):
@@ -100,8 +89,8 @@ class Cropped(SliceDataset):
     def __init__(self, source: SliceDataset, size: int = 64, seed: int = 0) -> None:
         self._source, self._size, self._seed = source, size, seed
         whole = source[0].image.shape
-        self._offsets = [crop_offset(key, whole, size, seed) for key in source.keys]
-        self.keys = tuple(crop_key(key, *at, size) for key, at in zip(source.keys, self._offsets, strict=True))
+        self._fields = [_crop(key, whole, size, seed) for key in source.keys]
+        self.keys = tuple(field.key(key) for key, field in zip(source.keys, self._fields, strict=True))
         self.patients = source.patients
         self.spacings = source.spacings
 
@@ -110,7 +99,7 @@ class Cropped(SliceDataset):
 
     def arrays(self) -> SliceArrays:
         whole = self._source.arrays()
-        windows = [(slice(top, top + self._size), slice(left, left + self._size)) for top, left in self._offsets]
+        windows = [field.window for field in self._fields]
         return SliceArrays(
             np.stack([image[window] for image, window in zip(whole.images, windows, strict=True)]),
             np.stack([masks[:, *window] for masks, window in zip(whole.masks, windows, strict=True)]),

@@ -131,12 +131,22 @@ def phantom_case(index: int, seed: int, size: int = 128) -> PhantomCase:
 
 
 def phantom_splits(cases: int, seed: int, size: int = 128) -> dict[str, Iterator[AnnotatedSlice]]:
-    """The first ``cases`` phantoms as train, val and test, 60/20/20 by patient; each split is made lazily.
+    """The first ``cases`` phantoms as train, val and test, as `split_indices` says; each split is made lazily."""
+
+    def slices(indices: list[int]) -> Iterator[AnnotatedSlice]:
+        for index in indices:
+            yield phantom_case(index, seed, size).slice
+
+    return {split: slices(indices) for split, indices in split_indices(cases, seed).items()}
+
+
+def split_indices(cases: int, seed: int) -> dict[str, list[int]]:
+    """Which of the first ``cases`` phantoms are in train, val and test: 60/20/20 by patient, in rising order.
 
     Raises
     ------
     ConfigError
-        For fewer than 5 patients, which leave a split empty; else as `phantom_case`.
+        For fewer than 5 patients, which leave a split empty.
     """
     if cases <= 4 * SLICES_PER_PATIENT:
         raise ConfigError(
@@ -145,28 +155,12 @@ def phantom_splits(cases: int, seed: int, size: int = 128) -> dict[str, Iterator
         )
     patient_of = [f"{index // SLICES_PER_PATIENT:09d}" for index in range(cases)]
     split_of = split_patients(patient_of, seed=seed)
-
-    def slices(split: str) -> Iterator[AnnotatedSlice]:
-        for index, patient in enumerate(patient_of):
-            if split_of[patient] == split:
-                yield phantom_case(index, seed, size).slice
-
-    return {split: slices(split) for split in SPLITS}
+    return {split: [at for at, patient in enumerate(patient_of) if split_of[patient] == split] for split in SPLITS}
 
 
-def case_of_key(key: str) -> PhantomCase:
-    """The phantom that a stored slice's key names, with its experts.
-
-    Raises
-    ------
-    ConfigError
-        If this is no phantom's key.
-    """
-    match = _KEY.fullmatch(key)
-    if match is None:
-        raise ConfigError(f"{key!r} is not the key of a phantom; one looks like 'phantom-s7-128px-000123'")
-    seed, size, index = map(int, match.groups())
-    return phantom_case(index, seed, size)
+def is_phantom(key: str) -> bool:
+    """Whether a slice's key is that of a phantom, or of a part of one."""
+    return _KEY.match(key) is not None
 
 
 def _stream(*name: int) -> np.random.Generator:

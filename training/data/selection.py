@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from training.data.crops import cut, random_crop
+from training.data.crops import random_crop
+from training.data.field import Field
 from training.data.forms.interface import NOT_DRAWN, Options, Tally
 from training.errors import DataFormatError
 from training.records import AnnotatedSlice
@@ -77,7 +78,8 @@ class Selection:
         if size is not None and case.image.shape != (size, size):
             self._tally.note(f"cut to the middle {size} x {size} pixels", case.key)
             height, width = case.image.shape
-            case = cut(case, (height - size) // 2, (width - size) // 2, size)
+            middle = Field((height - size) // 2, (width - size) // 2, size, size)
+            case = replace(middle.cut(case), key=case.key)
         # A mask may become empty here: in this square its expert sees nothing.
         return case if crop is None else random_crop(case, crop, self._options.crop_seed)
 

@@ -15,6 +15,8 @@ from training.records import FloatArray
 AUTO = "auto"  # the form's own choice
 SLICE = "slice"  # each slice's own smallest and largest value, as in the published LIDC pickle
 
+AIR = -500  # an image with values below it is taken for CT in Hounsfield units: nothing else is that dark
+
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})")
 
@@ -48,7 +50,13 @@ class Window:
 
 
 #: Windows that have a name, in Hounsfield units.
-WINDOWS = {"lung": Window(-1000, 400), "wide": Window(-1000, 1000)}
+LUNG = "lung"
+WINDOWS = {LUNG: Window(-1000, 400), "wide": Window(-1000, 1000)}
+
+
+def titled(name: str) -> str:
+    """The name of a window with its values, where it stands for some: ``lung: -1000..400``."""
+    return f"{name}: {WINDOWS[name]}" if name in WINDOWS else name
 
 
 def slice_window(values: NDArray[np.generic]) -> Window:

@@ -13,7 +13,7 @@ import secrets
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training import atomic
 from training.errors import ConfigError, DataFormatError
 from training.evaluation.cases import CaseScores, Plan, ScoredBlock
 from training.evaluation.request import difference
@@ -221,21 +222,9 @@ class Journals:
         self.damaged[path.name] = self.damaged.get(path.name, 0) + lines
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Tell in one line what cannot be written.
-
-    Raises
-    ------
-    ConfigError
-        With the remedy.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {path}: {error.strerror or error}; see to it and run again, what is done is kept"
-        ) from error
+def writing(path: Path) -> AbstractContextManager[None]:
+    """Tell in one line what of an evaluation cannot be written, as `training.atomic.writing`."""
+    return atomic.writing(path, "see to it and run again, what is done is kept")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from training.build import REFERENCES, load_segmenter
+from training.build import load_segmenter
 from training.data.crops import Cropped
 from training.data.dataset import SliceDataset
 from training.data.opening import open_dataset
@@ -34,6 +34,8 @@ from training.metrics.tally import Tally
 from training.model_card import ModelCard, find_weights, read_card
 from training.processes import Processes, joined_processes
 from training.records import BoolArray
+from training.sampling_wish import SamplingWish
+from training.segmenters.experts import REFERENCES
 from training.segmenters.interface import SegmentationSampler
 
 # One process may have hours more to do than another, on a slower device.
@@ -47,12 +49,7 @@ def evaluate_run(
     *,
     split: str = "val",
     plan: Plan = Plan(),  # noqa: B008 -- frozen
-    sampler: str | None = None,
-    steps: int | None = None,
-    grid: str | None = None,
-    eta: float | None = None,
-    guidance: float | None = None,
-    precision: str = "auto",
+    wish: SamplingWish = SamplingWish(),
     device: str = "auto",
     cases: int | None = None,
     random_crop: int | None = None,
@@ -74,7 +71,7 @@ def evaluate_run(
         ``.parts`` lie beside it.  None keeps nothing, for a single process
     split : which slices
     plan : what to score of each case
-    sampler, steps, grid, eta, guidance, precision : as in `training.build.load_segmenter`
+    wish : how to draw
     device : "auto", "cpu", "cuda" or "cuda:N"; of several processes each takes its own GPU
     cases : the first so many slices; all if left out
     random_crop, crop_seed : look at a square of so many pixels of each slice, see `training.data.crops.Cropped`
@@ -99,14 +96,6 @@ def evaluate_run(
     OtherProcessError
         If another process says what failed.
     """
-    drawing: dict[str, Any] = {
-        "sampler": sampler,
-        "steps": steps,
-        "grid": grid,
-        "eta": eta,
-        "guidance": guidance,
-        "precision": precision,
-    }
     with joined_processes(device, timeout) as processes, ExitStack() as held:
 
         def asked_to_stop() -> bool:
@@ -120,7 +109,7 @@ def evaluate_run(
             crop = None
             if random_crop is not None:
                 slices, crop = Cropped(slices, random_crop, crop_seed), {"size": random_crop, "seed": crop_seed}
-            segmenter = None if model == HUMAN else load_segmenter(model, str(processes.device), **drawing)
+            segmenter = None if model == HUMAN else load_segmenter(model, str(processes.device), wish, tell=tell)
             request = Request(
                 segmenter=model,
                 data=str(data),

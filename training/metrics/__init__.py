@@ -25,6 +25,7 @@ from training.metrics.distribution import (
     hungarian_iou,
 )
 from training.metrics.overlap import dice, iou, pairwise_dice, pairwise_distance, pairwise_iou
+from training.metrics.resampling import ged_interval
 from training.metrics.tally import Tally, leave_one_out, tally
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "diversity",
     "empty_share",
     "expected_calibration_error",
+    "ged_interval",
     "ged_terms",
     "generalized_energy_distance",
     "hungarian_iou",

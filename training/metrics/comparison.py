@@ -42,6 +42,12 @@ class GedTerms:
     estimator: Estimator
 
 
+def require_estimator(estimator: str) -> None:
+    """Refuse another estimator than the two that there are."""
+    if estimator not in ("V", "U"):
+        raise ConfigError(f"unknown GED estimator {estimator!r}; choose one of: V, U")
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """All pairwise overlaps of one case, counted once, and the scores that follow from them.
@@ -65,8 +71,7 @@ class Comparison:
     def ged(self, estimator: Estimator) -> GedTerms:
         """See `training.metrics.ged_terms`."""
         n_samples, n_experts = self.cross_iou.shape
-        if estimator not in ("V", "U"):
-            raise ConfigError(f"unknown GED estimator {estimator!r}; choose one of: V, U")
+        require_estimator(estimator)
         if estimator == "U" and n_samples < 2:
             raise ConfigError(f"the U estimator of GED compares different samples: needs n >= 2, got {n_samples}")
         cross, within_experts = 1 - self.iou, self.expert_distance

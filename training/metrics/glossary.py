@@ -64,7 +64,7 @@ _SCORES = (
     Score(
         "ged_experts",
         "E d(y, y')",
-        "How far two experts are from each other, an expert beside himself included.",
+        "How far two experts are from each other, each expert with the same expert included.",
         "none",
     ),
     Score(

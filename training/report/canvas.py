@@ -8,7 +8,7 @@ line has its own dashes and marker as well, so that it is read in grey too.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +17,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-Format = Literal["svg", "png"]
+Format = Literal["svg", "png", "pdf"]
 
 # Blue, vermillion, green, purple, orange, sky blue, black: yellow is left out, it is not seen on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -35,6 +35,7 @@ _LOOK: dict[Any, Any] = {
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "legend.frameon": False,
+    "pdf.fonttype": 42,  # letters as text that can be searched and edited
     "svg.fonttype": "path",  # letters as outlines: no font is needed where it is looked at
     "svg.hashsalt": "ambiseg",  # else the names inside are random
 }
@@ -67,9 +68,20 @@ def drawing(width: float, height: float) -> Iterator[Figure]:
         yield figure
 
 
-def rendered(figure: Figure, form: Format) -> bytes:
-    """The figure as a file's content, without dates and versions; to be called within `drawing`."""
+_SILENT: Mapping[Format, Mapping[str, None]] = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def rendered(figure: Figure, form: Format, dpi: float = _DOTS_PER_INCH) -> bytes:
+    """The figure as a file's content, without dates and versions; to be called within `drawing`.
+
+    Parameters
+    ----------
+    dpi : dots per inch of a PNG, and of what is drawn as dots in the others
+    """
     stream = io.BytesIO()
-    metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
-    figure.savefig(stream, format=form, dpi=_DOTS_PER_INCH, metadata=metadata)
+    figure.savefig(stream, format=form, dpi=dpi, metadata=dict(_SILENT[form]))
     return stream.getvalue()

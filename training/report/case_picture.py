@@ -1,13 +1,15 @@
-"""The picture of one case: image, experts, drawn masks, variance."""
+"""Parts of pictures of a case: image, experts' outlines, drawn masks, variance; and the row of them in a report."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from training.export.closeup import Window, window_of
+from training.export.colours import SAMPLE, expert_colour, expert_letter
 from training.metrics.disagreement import pixel_variance
 from training.records import AnnotatedSlice, BoolArray, FloatArray
 from training.report.canvas import drawing, rendered
@@ -15,39 +17,6 @@ from training.report.canvas import drawing, rendered
 #: Largest variance of masks at a pixel: half of them mark it.
 MOST_VARIANCE = 0.25
 SHOWN = 16  # of the drawn masks
-
-# As in the viewer: Okabe and Ito's that are seen on grey, then Tol's; always with a number.
-_EXPERT_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#DDCC77", "#88CCEE", "#AA4499", "#44AA99")
-_SAMPLE_COLOUR = "#F0E442"
-_LEAST_SIDE = 32  # pixels of the window that is shown enlarged
-
-
-@dataclass(frozen=True)
-class Window:
-    """A square of a slice, in pixels."""
-
-    top: int
-    left: int
-    side: int
-
-    def of(self, image: FloatArray | BoolArray) -> FloatArray | BoolArray:
-        """What of the last two axes lies in it."""
-        return image[..., self.top : self.top + self.side, self.left : self.left + self.side]
-
-
-def window_of(masks: BoolArray) -> Window:
-    """The square around all masks (M, H, W) with a margin, within the slice; the largest one if all are empty."""
-    height, width = masks.shape[1:]
-    rows, columns = np.nonzero(masks.any(axis=0))
-    if not len(rows):
-        return Window(0, 0, min(height, width))
-    extent = int(max(np.ptp(rows), np.ptp(columns))) + 1
-    side = min(max(_LEAST_SIDE, extent + max(8, extent // 3)), height, width)
-    top, left = (
-        int(np.clip((at.min() + at.max() + 1 - side) // 2, 0, size - side))
-        for at, size in ((rows, height), (columns, width))
-    )
-    return Window(top, left, side)
 
 
 def draw_case(case: AnnotatedSlice, masks: BoolArray) -> bytes:
@@ -60,53 +29,74 @@ def draw_case(case: AnnotatedSlice, masks: BoolArray) -> bytes:
     with drawing(11.5, 3.1) as figure:
         panels = np.asarray(figure.subfigures(1, 4, width_ratios=(1, 1, 1.05, 1.25), wspace=0.01))
         whole, experts = (panel.subplots() for panel in panels[:2])
-        _show(whole, case.image, f"image, {case.image.shape[0]} × {case.image.shape[1]} pixels")
-        whole.add_patch(
-            Rectangle((window.left - 0.5, window.top - 0.5), window.side, window.side, fill=False, edgecolor="#F0E442")
-        )
-        _show(experts, picture, f"{case.n_experts} experts, {case.n_found} saw something")
-        for number, mask in enumerate(window.of(case.masks), start=1):
-            _outline_expert(experts, np.asarray(mask, bool), number)
+        show_image(whole, case.image, f"image, {case.image.shape[0]} × {case.image.shape[1]} pixels")
+        mark_window(whole, window)
+        show_image(experts, picture, f"{case.n_experts} experts, {case.n_found} saw something")
+        outline_experts(experts, window.of(case.masks))
         panels[2].suptitle(f"drawn masks 1 to {len(shown)}", fontsize=9)
         tiles = panels[2].subplots(rows, columns, squeeze=False).ravel()
         for tile in tiles:
             tile.axis("off")
         for tile, mask in zip(tiles, window.of(shown), strict=False):
-            _show(tile, picture, "")
+            show_image(tile, picture, "")
             tile.axis("on")
-            tile.contourf(np.asarray(mask, float), levels=[0.5, 1.5], colors=[_SAMPLE_COLOUR], alpha=0.55)
+            outline(tile, mask, SAMPLE, 0.9)
         variance = panels[3].subplots()
-        shades = variance.imshow(
-            window.of(pixel_variance(masks)), cmap="magma", vmin=0, vmax=MOST_VARIANCE, interpolation="nearest"
-        )
-        variance.set_title(f"variance of {len(masks)} masks", fontsize=9)
-        variance.set(xticks=[], yticks=[])
+        shades = show_variance(variance, window.of(pixel_variance(masks)), f"variance of {len(masks)} masks")
         panels[3].colorbar(shades, ax=variance, ticks=[0, 0.05, 0.1, 0.15, 0.2, 0.25], shrink=0.85)
         return rendered(figure, "png")
 
 
-def _show(ax: Axes, image: FloatArray | BoolArray, title: str) -> None:
+def show_image(ax: Axes, image: FloatArray, title: str) -> None:
+    """A slice in grey, black at 0 and white at 1, pixels as squares, without axes."""
     ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    _only_title(ax, title)
+
+
+def show_variance(ax: Axes, variance: FloatArray, title: str) -> Any:
+    """A map of variance on its fixed scale, 0 to 0.25; returns what a colour bar needs."""
+    shades = ax.imshow(variance, cmap="magma", vmin=0, vmax=MOST_VARIANCE, interpolation="nearest")
+    _only_title(ax, title)
+    return shades
+
+
+def _only_title(ax: Axes, title: str) -> None:
     ax.set_title(title, fontsize=9)
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
 
 
-def _outline_expert(ax: Axes, mask: BoolArray, number: int) -> None:
-    """An expert's outline along the edges of the pixels, and the number; experts who saw nothing are listed below."""
-    colour = _EXPERT_COLOURS[(number - 1) % len(_EXPERT_COLOURS)]
-    words = f"{number}" if mask.any() else f"{number}: nothing"
-    ax.text(
-        0.02, 1 - 0.075 * (number - 0.3), words, transform=ax.transAxes, color=colour, fontsize=8.5,
-        fontweight="bold", va="center", bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0},
-    )  # fmt: skip
-    if not mask.any():
-        return
-    for edge in _edges(mask):
-        ax.plot(*edge, color=colour, linewidth=1.6, solid_capstyle="round")
+def mark_window(ax: Axes, window: Window) -> None:
+    """The square that is shown enlarged elsewhere."""
+    ax.add_patch(
+        Rectangle((window.left - 0.5, window.top - 0.5), window.side, window.side, fill=False, edgecolor=SAMPLE)
+    )
 
 
-def _edges(mask: BoolArray) -> list[tuple[list[float], list[float]]]:
+def outline_experts(ax: Axes, masks: BoolArray, width: float = 1.6) -> None:
+    """The experts' outlines (K, H, W) with their letters; who drew nothing is said in words."""
+    box = {"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0}
+    drew = [number for number, mask in enumerate(masks, start=1) if mask.any()]
+    for line, number in enumerate(drew):
+        colour = expert_colour(number)
+        ax.text(
+            0.02, 0.94 - 0.085 * line, expert_letter(number), transform=ax.transAxes, color=colour, fontsize=8.5,
+            fontweight="bold", va="center", bbox=box,
+        )  # fmt: skip
+        outline(ax, masks[number - 1], colour, width)
+    if rest := [expert_letter(number) for number in range(1, len(masks) + 1) if number not in drew]:
+        words = f"{', '.join(rest)}: nothing"
+        ax.text(0.98, 0.94, words, transform=ax.transAxes, color="white", fontsize=7.5, ha="right", va="center",
+                bbox=box)  # fmt: skip
+
+
+def outline(ax: Axes, mask: BoolArray, colour: str, width: float, dashes: Any = "-") -> None:
+    """The border of a mask along the edges of its pixels; nothing for an empty one."""
+    if mask.any():
+        ax.plot(*_edges(mask), color=colour, linewidth=width, linestyle=dashes, solid_capstyle="round")
+
+
+def _edges(mask: BoolArray) -> tuple[list[float], list[float]]:
     """The sides of pixels between marked and unmarked ones, as lines (x, y) joined by NaN: one pixel has four."""
     padded = np.pad(mask, 1)
     x: list[float] = []
@@ -117,4 +107,4 @@ def _edges(mask: BoolArray) -> list[tuple[list[float], list[float]]]:
     for row, column in zip(*(padded[:, 1:] != padded[:, :-1]).nonzero(), strict=True):
         x += [column - 0.5, column - 0.5, np.nan]
         y += [row - 1.5, row - 0.5, np.nan]
-    return [(x, y)]
+    return x, y

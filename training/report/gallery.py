@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from training.report.heading import few_of, scale_of, short, warnings_of
 from training.report.material import Evaluation, Material, done
 from training.report.model_note import model_note
 from training.report.paper import SAMPLERS, STEPS
+from training.sampling_wish import SamplingWish
 from training.segmenters.interface import SegmentationSampler
 
 RANKS: Mapping[str, float] = {
@@ -40,7 +41,7 @@ RANKS: Mapping[str, float] = {
     "highest": 1.0,
 }
 _NOTES = ("source", "licence", "license", "attribution")  # attributes of a data file that go with its pictures
-_HOW = ("sampler", "steps", "grid", "eta", "guidance", "precision")
+_HOW = tuple(field.name for field in fields(SamplingWish))
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,9 @@ def _segmenter(scores: Mapping[str, Any], device: str) -> SegmentationSampler:
     from training.build import load_segmenter  # torch, which a report without pictures need not wait for
 
     how = scores["sampling"]
-    segmenter = load_segmenter(scores["segmenter"], device, **{name: how[name] for name in _HOW if name in how})
+    segmenter = load_segmenter(
+        scores["segmenter"], device, SamplingWish(**{name: how[name] for name in _HOW if name in how})
+    )
     here = segmenter.provenance.get("model_sha256")
     if here != how["model_sha256"]:
         raise CheckpointError(

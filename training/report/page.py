@@ -139,7 +139,7 @@ def _gallery(gallery: Gallery) -> str:
         parts.append(
             paragraph(
                 "From left to right: the image, with the square that is enlarged beside it; the experts' outlines, "
-                "each with its colour and number; drawn masks; and how much they vary at each pixel, from 0 where all "
+                "each with its colour and letter; drawn masks; and how much they vary at each pixel, from 0 where all "
                 "agree to 0.25 where half of them mark it.",
                 "soft",
             )

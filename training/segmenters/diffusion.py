@@ -9,7 +9,6 @@ from operator import itemgetter
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from training.config import GridName, PrecisionName
@@ -26,7 +25,9 @@ from training.records import AnnotatedSlice, BoolArray, FloatArray, SampleSet, S
 from training.rng import Purpose
 from training.segmenters.experts import require_samples
 from training.segmenters.graphs import MOST_CALLS, WalkGraphs
+from training.segmenters.images import pad, require_image
 from training.segmenters.micro_batches import MicroBatches
+from training.segmenters.timing import seconds_per_call
 
 # Samples that go through the network together.  More is slower on a CPU, where the feature maps fall out of the
 # cache; a GPU takes them all at once.  The masks do not depend on it (docs/adr/020-the-sampling-engine.md).
@@ -47,6 +48,7 @@ class DiffusionSegmenter:
     name : what the user calls the model
     device : where it runs
     provenance : what else to record with each sample set
+    tell : gets a line when memory runs out and fewer samples go through the network together from then on
 
     Raises
     ------
@@ -71,6 +73,7 @@ class DiffusionSegmenter:
         name: str = "diffusion",
         device: torch.device | None = None,
         provenance: Mapping[str, str | int | float | None] | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         if not 0 <= guidance < float("inf"):
             raise ConfigError(f"guidance must be 0 or more and 1 is none, got {guidance:g}")
@@ -82,7 +85,14 @@ class DiffusionSegmenter:
         self._precision = pick_precision(precision, self._device)
         size = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
         self._network = MicroBatches(
-            self._denoiser, self._times, guidance, self._precision, self._device, size, self._forget_graphs
+            self._denoiser,
+            self._times,
+            guidance,
+            self._precision,
+            self._device,
+            size,
+            make_room=self._forget_graphs,
+            tell=tell,
         )
         calls = sampler.calls(n_steps) * (1 if guidance == 1 else 2)
         self._graphs: WalkGraphs | None = None
@@ -141,7 +151,7 @@ class DiffusionSegmenter:
         if not images:
             return []
         for image in images:
-            _require_image(image)
+            require_image(image)
         if shapes := {image.shape for image in images} - {images[0].shape}:
             raise DataFormatError(f"images of one shape are needed, got {images[0].shape} and {shapes.pop()}")
         with self._errors_told():
@@ -159,7 +169,9 @@ class DiffusionSegmenter:
             for which, seed in enumerate(seeds)
         ]
 
-    def walk(self, image: FloatArray, n: int, seed: int) -> Iterator[Step]:
+    def walk(
+        self, image: FloatArray, n: int, seed: int, *, between: Callable[[], None] = lambda: None
+    ) -> Iterator[Step]:
         """Draw ``n`` masks step by step; see `StepwiseSampler.walk`.
 
         Raises
@@ -172,12 +184,12 @@ class DiffusionSegmenter:
             If the device has too little memory for one sample, or gave up.
         """
         require_samples(n)
-        _require_image(image)
+        require_image(image)
         h, w = image.shape
         with self._errors_told():
             images = self._padded([image]).expand(n, -1, -1, -1)
             names = [(0, i) for i in range(n)]
-            states = self._states(images, lambda step: self._noise(names, [seed], step, images.shape[1:]))
+            states = self._states(images, lambda step: self._noise(names, [seed], step, images.shape[1:]), between)
             for index, state in enumerate(states):
                 yield Step(
                     index=index,
@@ -185,7 +197,35 @@ class DiffusionSegmenter:
                     t=float(state.t),
                     x_t=state.x_t[:, 0, :h, :w].cpu().numpy(),
                     x0_hat=state.x0_hat[:, 0, :h, :w].cpu().numpy(),
+                    log_snr=float(self._denoiser.schedule.log_snr(state.t)),
                 )
+
+    def estimate(self, shape: tuple[int, int], n: int, *, between: Callable[[], None] = lambda: None) -> float:
+        """Seconds that a walk of ``n`` masks of an image of this shape (H, W) will take, as the machine is now.
+
+        One network call of one micro-batch is timed, and counted as often as the walk has calls; drawing noise and
+        looking at the states come on top.  On a GPU a first call is made before it, which compiles.
+
+        Parameters
+        ----------
+        shape : (H, W) of the image, each 1 or more
+        n : masks
+        between : called before each network call, as in `walk`
+
+        Raises
+        ------
+        ConfigError
+            If n < 1, or the image would have no pixels.
+        DeviceError
+            If the device has too little memory for one sample, or gave up.
+        """
+        require_samples(n)
+        if min(shape) < 1:
+            raise ConfigError(f"an image of {shape[0]} x {shape[1]} pixels is impossible; give sides of at least 1")
+        with self._errors_told():
+            image = self._padded([np.zeros(shape, np.float32)])
+            seconds = seconds_per_call(self._network, self._times[0], image, n, between)
+        return seconds * self._sampler.calls(self.n_steps)
 
     def _errors_told(self) -> AbstractContextManager[None]:
         return device_errors_told(
@@ -225,11 +265,13 @@ class DiffusionSegmenter:
                 pass
             return state.x0_hat
 
-    def _states(self, images: Tensor, noise: Callable[[int], Tensor]) -> Iterator[WalkStep]:
+    def _states(
+        self, images: Tensor, noise: Callable[[int], Tensor], between: Callable[[], None] = lambda: None
+    ) -> Iterator[WalkStep]:
         """The walk of samples that each have their image in ``images`` (B, 1, H, W)."""
 
         def denoise(x_t: Tensor, t: Tensor, x0_before: Tensor | None) -> Tensor:
-            return self._network(x_t, t, images, x0_before)
+            return self._network(x_t, t, images, x0_before, between)
 
         return walk(denoise, self._sampler, self._denoiser.schedule, self._times, noise)
 
@@ -247,22 +289,3 @@ class DiffusionSegmenter:
         backbone = self._denoiser.backbone
         assert isinstance(backbone, UNet)  # noqa: S101 -- the one backbone so far
         return pad(stacked, backbone.size_multiple).to(self._device)
-
-
-def pad(images: Tensor, multiple: int) -> Tensor:
-    """Extend (M, 1, H, W) at the bottom and right until both sides are multiples."""
-    h, w = images.shape[-2:]
-    extra = (0, -w % multiple, 0, -h % multiple)
-    # Reflection needs more pixels than it adds; tiny images repeat their border instead.
-    mode = "reflect" if extra[1] < w and extra[3] < h else "replicate"
-    return F.pad(images, extra, mode=mode) if any(extra) else images
-
-
-def _require_image(image: FloatArray) -> None:
-    if image.ndim != 2 or 0 in image.shape:
-        raise DataFormatError(f"an image must have shape (H, W), got {image.shape}")
-    if not np.isfinite(image).all():
-        raise DataFormatError("the image has NaN or infinite pixels; every pixel must be finite")
-    low, high = float(image.min()), float(image.max())
-    if low < 0 or high > 1:
-        raise DataFormatError(f"the image must lie in [0, 1], got [{low:.4g}, {high:.4g}]; rescale it first")

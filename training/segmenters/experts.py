@@ -11,6 +11,7 @@ import numpy as np
 from training import rng
 from training.errors import ConfigError
 from training.records import AnnotatedSlice, BoolArray, FloatArray, SampleSet
+from training.segmenters.interface import SegmentationSampler
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +36,10 @@ class ExpertsOracle:
         Raises
         ------
         ConfigError
-            If it was not `given` a case, or n < 1.
+            If it was not `given` a case that somebody annotated, or n < 1.
         """
         require_samples(n)
-        if self.masks is None:
+        if self.masks is None or not len(self.masks):
             raise ConfigError("the reference 'experts' draws from annotations; give it a case that has them")
         experts = [
             int(rng.generator(seed, rng.Purpose.EXPERT_ORACLE, id_=i).integers(len(self.masks))) for i in range(n)
@@ -62,6 +63,28 @@ class AlwaysEmpty:
         require_samples(n)
         return SampleSet(np.zeros((n, *image.shape), bool), seed, self.provenance)
 
+
+@dataclass(frozen=True)
+class Reference:
+    """What every model is read against; it needs no weights.
+
+    Parameters
+    ----------
+    segmenter : draws
+    about : one line for a user
+    """
+
+    segmenter: SegmentationSampler
+    about: str
+
+
+#: By the name under which they are chosen.
+REFERENCES: dict[str, Reference] = {
+    ExpertsOracle.name: Reference(
+        ExpertsOracle(), "Draws from the masks of this slice's own experts: no model can do better on them."
+    ),
+    AlwaysEmpty.name: Reference(AlwaysEmpty(), "Never draws a lesion: what every model must beat."),
+}
 
 MAX_SAMPLES = 100_000  # far beyond use; a slip of the finger should not take the memory
 

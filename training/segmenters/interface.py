@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 from training.records import AnnotatedSlice, FloatArray, SampleSet, Step
@@ -45,8 +45,11 @@ class StepwiseSampler(SegmentationSampler, Protocol):
     def n_steps(self) -> int:
         """Reverse steps; a walk has one state more."""
 
-    def walk(self, image: FloatArray, n: int, seed: int) -> Iterator[Step]:
+    def walk(
+        self, image: FloatArray, n: int, seed: int, *, between: Callable[[], None] = lambda: None
+    ) -> Iterator[Step]:
         """Yield ``n_steps + 1`` states, lazily; the last one holds the masks that `draw` returns.
 
-        Stopping is just not asking for the next one.
+        Stopping is just not asking for the next one.  A state of many samples takes several network calls:
+        ``between`` is called before each of them, and what it raises comes through and ends the walk.
         """

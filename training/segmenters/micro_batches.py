@@ -26,6 +26,7 @@ class MicroBatches:
     device : where everything is
     size : samples that go through the network together, to begin with
     make_room : gives memory back that is only kept to be faster; True if there was any
+    tell : gets a line each time that the size is halved
 
     Attributes
     ----------
@@ -40,10 +41,12 @@ class MicroBatches:
         precision: Precision,
         device: torch.device,
         size: int,
+        *,
         make_room: Callable[[], bool] = lambda: False,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.size = size
-        self._make_room = make_room
+        self._make_room, self._tell = make_room, tell
         self._denoiser, self._guidance = denoiser, guidance
         self._precision, self._device = precision, device
         with torch.inference_mode(), exactly(device, "fp32"):
@@ -55,7 +58,14 @@ class MicroBatches:
                 float(t): (called[i : i + 1], [added[i] for added in projections]) for i, t in enumerate(times[:-1])
             }
 
-    def __call__(self, x_t: Tensor, t: Tensor, images: Tensor, x0_before: Tensor | None) -> Tensor:
+    def __call__(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        images: Tensor,
+        x0_before: Tensor | None,
+        between: Callable[[], None] = lambda: None,
+    ) -> Tensor:
         """The predicted clean masks, (B, 1, H, W) float32.
 
         Parameters
@@ -64,6 +74,7 @@ class MicroBatches:
         t : one of the grid's times, without dimensions
         images : (B, 1, H, W) in [0, 1]
         x0_before : (B, 1, H, W) estimates of the state before, or None
+        between : called before each call of the network; what it raises comes through
 
         Raises
         ------
@@ -75,6 +86,7 @@ class MicroBatches:
         while done < len(x_t):
             some = slice(done, done + self.size)
             before = None if x0_before is None else x0_before[some]
+            between()
             part = self._predict(x_t[some], t, images[some], before)
             if part is None:
                 self.shrink()
@@ -98,7 +110,8 @@ class MicroBatches:
                 raise DeviceError(
                     f"{self._device} has too little memory for one sample; draw on the cpu, or end what else runs there"
                 )
-            self.size = -(-self.size // 2)
+            before, self.size = self.size, -(-self.size // 2)
+            self._tell(f"memory ran out with {before} samples at once; going on with {self.size}")
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -188,3 +188,11 @@ def test_impossible_crops_are_refused(size, crop, seed, error, says):
         crop_offset("a", size, crop, seed)
     with pytest.raises(error, match=says):
         Cropped(InMemory([numbered(shape=size)]), crop, seed)
+
+
+def test_a_crop_of_everything_is_still_named_as_a_crop():
+    """The key names the case's noise: the name must not depend on whether there was something to cut off."""
+    case = numbered(key="k", shape=(20, 20))
+    whole = random_crop(case, 20)
+    assert whole.key == Cropped(InMemory([case]), 20).keys[0] == "k[0:20,0:20]"
+    np.testing.assert_array_equal(whole.image, case.image)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation
 
-from training.data.phantom import PANEL_SIZE, SLICES_PER_PATIENT, case_of_key, phantom_case
+from training.data.phantom import PANEL_SIZE, SLICES_PER_PATIENT, phantom_case
 from training.errors import ConfigError
 
 # LIDC-IDRI, 15,486 slices that at least one of four experts marked.
@@ -68,14 +68,6 @@ def test_each_part_of_the_name_makes_another_case(other):
     image, another = phantom_case(5, 3).slice.image, phantom_case(*other).slice.image
     side = min(len(image), len(another))
     assert not np.array_equal(image[:side, :side], another[:side, :side])
-
-
-@pytest.mark.parametrize("size", [32, 64, 128])
-def test_the_stored_key_leads_back_to_the_case(size):
-    case = phantom_case(123, seed=7, size=size)
-    back = case_of_key(case.slice.key)
-    np.testing.assert_array_equal(back.slice.image, case.slice.image)
-    np.testing.assert_array_equal(back.draw_experts(3, seed=1), case.draw_experts(3, seed=1))
 
 
 def test_the_image_survives_storage_in_eight_bits():
@@ -200,12 +192,6 @@ def test_what_experts_mostly_find_is_brighter_than_its_surroundings(cases):
 def test_impossible_names_say_what_is_wrong(arguments, words):
     with pytest.raises(ConfigError, match=words):
         phantom_case(*arguments)
-
-
-@pytest.mark.parametrize("key", ["", "LIDC-IDRI-0099_nodule0_slice1", "phantom-s1-128px-x", "phantom-s1-30px-1"])
-def test_a_key_that_names_no_phantom_is_refused(key):
-    with pytest.raises(ConfigError, match="phantom"):
-        case_of_key(key)
 
 
 @pytest.mark.parametrize(("n", "seed"), [(0, 1), (1, -1)])

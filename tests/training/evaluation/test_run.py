@@ -19,6 +19,7 @@ from training.lock import locked
 from training.metrics.glossary import NAMES
 from training.metrics.overlap import count_pairs
 from training.report.facts import describe_split
+from training.sampling_wish import SamplingWish
 from training.segmenters.experts import ExpertsOracle
 
 from .whole_runs import CASES, QUICK, copied, names_in, result, run
@@ -154,7 +155,7 @@ def test_a_second_one_at_the_same_place_is_refused_with_who_is_there(phantoms, t
         ("scores.json", {"cases": 0}, ConfigError, "at least 1 case"),
         ("scores.json", {"split": "vall"}, ConfigError, "no split 'vall'"),
         ("scores.json", {"random_crop": 64}, DataFormatError, "choose a crop of at most 32"),
-        ("scores.json", {"sampler": "dim"}, ConfigError, "unknown sampler"),
+        ("scores.json", {"wish": SamplingWish("dim")}, ConfigError, "unknown sampler"),
     ],
 )
 def test_impossible_wishes_are_refused_and_leave_nothing(phantoms, tmp_path, out, options, error, says):

@@ -21,6 +21,7 @@ from training.report import gallery as gallery_module
 from training.report.case_picture import Window, draw_case, window_of
 from training.report.gallery import attribution, choose, make_gallery, source
 from training.report.material import read_material
+from training.sampling_wish import SamplingWish
 
 CONFIG = load_config("tiny")
 
@@ -42,7 +43,14 @@ def folder(tmp_path_factory):
     for name, cases, crop in ((str(folder / "small.safetensors"), 8, 24), ("experts", 9, None)):
         out = folder / "results" / ("small.json" if crop else "experts.json")
         run = evaluate_run(
-            name, folder / "phantom.hdf5", out, plan=plan, cases=cases, random_crop=crop, steps=3, device="cpu"
+            name,
+            folder / "phantom.hdf5",
+            out,
+            plan=plan,
+            wish=SamplingWish(steps=3),
+            cases=cases,
+            random_crop=crop,
+            device="cpu",
         )
         for _ in run:
             pass

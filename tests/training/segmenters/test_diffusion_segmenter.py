@@ -12,7 +12,9 @@ from training.config import GridName, SamplerName
 from training.data.phantom import phantom_case
 from training.errors import CheckpointError, ConfigError, DataFormatError, DeviceError
 from training.presets import load_config
-from training.segmenters.diffusion import DiffusionSegmenter, pad
+from training.sampling_wish import SamplingWish
+from training.segmenters.diffusion import DiffusionSegmenter
+from training.segmenters.images import pad
 from training.segmenters.interface import SegmentationSampler, StepwiseSampler
 
 
@@ -65,7 +67,7 @@ def test_the_demo_models_masks_do_not_depend_on_the_batch(phantoms, monkeypatch)
     drawn = {}
     for batch in (1, 3, 8):
         monkeypatch.setattr(module, "CPU_BATCH", batch)
-        drawn[batch] = load_segmenter("demo", "cpu", steps=5).draw(phantoms[0], 8, seed=1).masks
+        drawn[batch] = load_segmenter("demo", "cpu", SamplingWish(steps=5)).draw(phantoms[0], 8, seed=1).masks
     assert drawn[1].any()
     assert flips_per_million(drawn[3], drawn[1]) <= 10
     assert flips_per_million(drawn[8], drawn[1]) <= 10
@@ -73,7 +75,7 @@ def test_the_demo_models_masks_do_not_depend_on_the_batch(phantoms, monkeypatch)
 
 def test_many_images_get_the_masks_that_each_gets_alone(phantoms):
     """Each with its own seed, in batches of which some hold samples of two images."""
-    demo = load_segmenter("demo", "cpu", sampler="ddpm", steps=3)
+    demo = load_segmenter("demo", "cpu", SamplingWish("ddpm", 3))
     together = demo.draw_many(phantoms, 3, seeds=[5, 6, 5])
     assert [drawn.seed for drawn in together] == [5, 6, 5]
     for image, seed, drawn in zip(phantoms, (5, 6, 5), together, strict=True):
@@ -87,7 +89,9 @@ def test_no_image_gets_no_masks(denoiser):
 
 def test_bfloat16_changes_few_pixels_of_the_demo_models_masks(phantoms):
     drawn = {
-        precision: load_segmenter("demo", "cpu", steps=5, precision=precision).draw_many(phantoms, 4, [1, 2, 3])
+        precision: load_segmenter("demo", "cpu", SamplingWish(steps=5, precision=precision)).draw_many(
+            phantoms, 4, [1, 2, 3]
+        )
         for precision in ("fp32", "bf16")
     }
     exact, rounded = (np.stack([samples.masks for samples in drawn[precision]]) for precision in ("fp32", "bf16"))
@@ -245,7 +249,7 @@ def test_impossible_requests_are_refused(denoiser, image):
 )
 def test_wishes_that_a_model_cannot_fulfil_are_refused(wish, says):
     with pytest.raises(ConfigError, match=says):
-        load_segmenter("demo", "cpu", **wish)
+        load_segmenter("demo", "cpu", SamplingWish(**wish))
 
 
 def test_segmenters_are_what_they_say(denoiser):

@@ -6,6 +6,7 @@ import torch
 
 from training.build import load_segmenter
 from training.data.phantom import phantom_case
+from training.sampling_wish import SamplingWish
 from training.segmenters.graphs import WalkGraphs
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -30,7 +31,7 @@ def test_a_shape_that_is_met_once_is_not_captured():
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_replayed_walk_draws_the_masks_of_a_watched_one(sampler, precision):
     cases = [phantom_case(index, seed=7).slice.image for index in (0, 5, 10)]
-    segmenter = load_segmenter("demo", "cuda", sampler=sampler, precision=precision)
+    segmenter = load_segmenter("demo", "cuda", SamplingWish(sampler, precision=precision))
     for image in (*cases, cases[0]):  # eager, captured, replayed, replayed
         *_, last = segmenter.walk(image, 8, seed=3)
         assert (segmenter.draw(image, 8, seed=3).masks != last.masks).mean() * 1e6 <= 10
@@ -38,7 +39,7 @@ def test_a_replayed_walk_draws_the_masks_of_a_watched_one(sampler, precision):
 
 @needs_cuda
 def test_many_shapes_take_turns():
-    segmenter = load_segmenter("demo", "cuda", steps=2)
+    segmenter = load_segmenter("demo", "cuda", SamplingWish(steps=2))
     image = phantom_case(0, seed=7).slice.image
     expected = segmenter.draw(image, 7, seed=3).masks
     for _ in range(3):
@@ -50,5 +51,8 @@ def test_many_shapes_take_turns():
 @needs_cuda
 def test_a_gpu_draws_the_masks_of_a_cpu():
     image = phantom_case(0, seed=7).slice.image
-    masks = [load_segmenter("demo", device, precision="fp32").draw(image, 8, 1).masks for device in ("cpu", "cuda")]
+    masks = [
+        load_segmenter("demo", device, SamplingWish(precision="fp32")).draw(image, 8, 1).masks
+        for device in ("cpu", "cuda")
+    ]
     assert np.mean(masks[0] != masks[1]) * 1e6 <= 100

@@ -13,6 +13,7 @@ import training.build as module
 from training.build import ModelCache, load_segmenter
 from training.errors import CheckpointError, DeviceError, DeviceLostError
 from training.model_card import SHIPPED
+from training.sampling_wish import SamplingWish
 
 CPU = torch.device("cpu")
 
@@ -42,16 +43,16 @@ def test_another_way_to_draw_does_not_read_the_model_again(reads):
     cache = ModelCache()
     wishes = [{}, {"sampler": "heun"}, {"steps": 3}, {"grid": "log-snr"}, {"eta": 0.5}, {"precision": "bf16"}]
     for wish in wishes:
-        load_segmenter("demo", "cpu", cache=cache, **wish)
+        load_segmenter("demo", "cpu", SamplingWish(**wish), cache=cache)
     assert reads == ["demo.safetensors"]
 
 
 def test_a_warm_model_draws_the_masks_of_a_fresh_one():
     image = np.random.default_rng(0).random((32, 32), dtype=np.float32)
     cache = ModelCache()
-    load_segmenter("demo", "cpu", precision="bf16", sampler="heun", steps=2, cache=cache).draw(image, 1, 0)
-    warm = load_segmenter("demo", "cpu", steps=2, cache=cache).draw(image, 3, 0)
-    fresh = load_segmenter("demo", "cpu", steps=2).draw(image, 3, 0)
+    load_segmenter("demo", "cpu", SamplingWish("heun", 2, precision="bf16"), cache=cache).draw(image, 1, 0)
+    warm = load_segmenter("demo", "cpu", SamplingWish(steps=2), cache=cache).draw(image, 3, 0)
+    fresh = load_segmenter("demo", "cpu", SamplingWish(steps=2)).draw(image, 3, 0)
     np.testing.assert_array_equal(warm.masks, fresh.masks)
     assert warm.provenance == fresh.provenance
 

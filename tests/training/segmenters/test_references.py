@@ -5,7 +5,7 @@ import pytest
 
 from training.errors import ConfigError
 from training.records import AnnotatedSlice
-from training.segmenters.experts import AlwaysEmpty, ExpertsOracle
+from training.segmenters.experts import REFERENCES, AlwaysEmpty, ExpertsOracle
 
 
 @pytest.fixture
@@ -43,3 +43,10 @@ def test_always_empty_draws_nothing(case):
 def test_at_least_one_sample_is_drawn(reference, case):
     with pytest.raises(ConfigError, match="got 0"):
         reference.given(case).draw(case.image, 0, seed=0)
+
+
+def test_a_reference_is_chosen_by_the_name_that_it_has():
+    assert {name: reference.segmenter.name for name, reference in REFERENCES.items()} == {
+        "experts": "experts",
+        "empty": "empty",
+    }

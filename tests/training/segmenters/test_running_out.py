@@ -10,6 +10,7 @@ import training.segmenters.diffusion as module
 from training.build import load_segmenter
 from training.data.phantom import phantom_case
 from training.errors import DeviceError, DeviceLostError
+from training.sampling_wish import SamplingWish
 from training.segmenters.micro_batches import MicroBatches
 
 N, STEPS = 8, 4
@@ -23,12 +24,12 @@ def image():
 @pytest.fixture
 def segmenter(monkeypatch):
     monkeypatch.setattr(module, "CPU_BATCH", 8)
-    return load_segmenter("demo", "cpu", sampler="ddpm", steps=STEPS)
+    return load_segmenter("demo", "cpu", SamplingWish("ddpm", STEPS))
 
 
 @pytest.fixture(scope="module")
 def undisturbed(image):
-    return load_segmenter("demo", "cpu", sampler="ddpm", steps=STEPS).draw(image, N, seed=1).masks
+    return load_segmenter("demo", "cpu", SamplingWish("ddpm", STEPS)).draw(image, N, seed=1).masks
 
 
 def disturb(segmenter, monkeypatch, error, when):
@@ -157,12 +158,12 @@ def test_a_device_that_gives_up_is_left_alone(segmenter, image, monkeypatch, how
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_with_little_memory_draws_the_same_masks(image):
     """The cap leaves room for some samples, but not for a whole batch."""
-    expected = load_segmenter("demo", "cuda", precision="fp32").draw(image, 64, seed=1).masks
+    expected = load_segmenter("demo", "cuda", SamplingWish(precision="fp32")).draw(image, 64, seed=1).masks
     torch.cuda.empty_cache()
     _, total = torch.cuda.mem_get_info()
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 48 * 2**20) / total)
     try:
-        capped = load_segmenter("demo", "cuda", precision="fp32")
+        capped = load_segmenter("demo", "cuda", SamplingWish(precision="fp32"))
         masks = capped.draw(image, 64, seed=1).masks
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

@@ -69,6 +69,18 @@ class Volume:
         axes, sizes = self._axes(), np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(sizes[axes == 1][0]), float(sizes[axes == 0][0])
 
+    @property
+    def axial_affine(self) -> NDArray[np.float64]:
+        """(4, 4), from (column, row, slice) of `axial` to millimetres to the right, front and top of the patient."""
+        orientations = _nibabel().orientations
+        turned = self._orientation()
+        to_stored = orientations.inv_ornt_aff(turned, self.shape)
+        columns, rows = (self.shape[int(np.argmax(self._axes() == axis))] for axis in (0, 1))
+        from_axial = np.diag([-1.0, -1.0, 1.0, 1.0])
+        from_axial[:2, 3] = columns - 1, rows - 1
+        affine: NDArray[np.float64] = self.affine @ to_stored @ from_axial
+        return affine
+
     def same_grid(self, other: Volume) -> bool:
         """Whether voxels of the same index are in the same place."""
         smallest = np.linalg.norm(self.affine[:3, :3], axis=0).min()

@@ -17,11 +17,10 @@ from training.data.forms._masks import drawn_mask
 from training.data.forms._nifti_names import ScanFiles, find_scans, is_mask, is_volume
 from training.data.forms._nifti_volume import Volume, read_header
 from training.data.forms.interface import NOT_DRAWN, Form, Found, Options, Tally, Unit, UnusableError
-from training.data.window import AUTO, WINDOWS, find_window, slice_window
+from training.data.window import AIR, AUTO, WINDOWS, find_window, slice_window
 from training.errors import DataFormatError
 from training.records import AnnotatedSlice, BoolArray, FloatArray, ShortArray
 
-_AIR = -500  # a volume with values below it is taken for CT in Hounsfield units
 _AUTO_WINDOW = f"auto: 8 bit and [0, 1] as stored, CT {WINDOWS['lung']} HU"
 _NEEDS_WINDOW = "image is neither 8-bit, within [0, 1] nor CT, so it needs --window LOW..HIGH"
 
@@ -114,7 +113,7 @@ class Nifti(Form):
         except UnusableError:
             return  # dropped with its reason when it is its turn
         low, high = voxels.min(), voxels.max()
-        if not (_within_unit(voxels) or low < _AIR):
+        if not (_within_unit(voxels) or low < AIR):
             raise DataFormatError(
                 f"{scan.image.path}: values from {low:g} to {high:g}; say which of them are black and white: "
                 "--window LOW..HIGH, or slice for each slice's own smallest and largest"
@@ -128,7 +127,7 @@ class Nifti(Form):
             return intensity
         if _within_unit(voxels):
             return lambda plane: plane.astype(np.float32)
-        if voxels.min() < _AIR:
+        if voxels.min() < AIR:
             tally.note(f"taken for CT in Hounsfield units, lung window {WINDOWS['lung']}", scan.name)
             return WINDOWS["lung"].intensity
         raise UnusableError(_NEEDS_WINDOW)
@@ -203,7 +202,7 @@ def _is_hounsfield(voxels: NDArray[Any]) -> bool:
     """Whether these are whole numbers that reach down to air, and fit into int16."""
     limits = np.iinfo(np.int16)
     return (
-        bool(limits.min <= voxels.min() < _AIR)
+        bool(limits.min <= voxels.min() < AIR)
         and bool(voxels.max() <= limits.max)
         and (voxels.dtype.kind in "iu" or np.array_equal(voxels, np.rint(voxels)))
     )

@@ -1,0 +1,148 @@
+"""Pictures side by side in napari's grid, with one camera for all; what was there before comes back afterwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakSet
+
+from napari_ambiseg._compat import camera, grid_of, text_overlay
+from napari_ambiseg.layers.book import LayerBook, role_of
+from napari_ambiseg.layers.cells import CELL, Picture
+from napari_ambiseg.layers.roles import IMAGE, KEY, LayerData
+
+_SPACING = 4  # pixels of the screen
+
+
+class Beside:
+    """Shows pictures side by side.
+
+    The cells lie below all other layers, which are off meanwhile: so they fill napari's grid from its first place on,
+    in every version of it.
+
+    Parameters
+    ----------
+    layers : the layers of the viewer
+    """
+
+    def __init__(self, layers: LayerBook) -> None:
+        self._layers = layers
+        self._hidden: WeakSet[Any] = WeakSet()
+        self._before: dict[str, Any] = {}  # grid and camera as they were
+        self._shown: list[tuple[str, ...]] = []  # kinds of the layers of each picture
+        self.on = False
+
+    def show(self, pictures: Sequence[Picture]) -> None:
+        """Show these pictures, in place of those that are shown."""
+        viewer, grid, wanted = self._layers.viewer, grid_of(self._layers.viewer), _kinds(pictures)
+        if not self.on:
+            lens = camera(viewer)
+            self._before = {name: getattr(grid, name) for name in ("enabled", "stride", "shape", "spacing")}
+            self._before |= {"center": lens.center, "zoom": lens.zoom, "active": viewer.layers.selection.active}
+            self._before["text"] = text_overlay(viewer).visible
+        with self._layers.by_us():
+            self._hide_others()
+            if self.on and wanted == self._shown:
+                for layer, data in zip(self._cells(), _layers_of(pictures), strict=True):
+                    self._layers.fill(layer, data)
+            else:
+                grid.enabled = False  # napari lays it out anew at each layer that comes or goes
+                self._remove_cells()
+                self._add_cells(pictures)
+                grid.stride, grid.shape = len(pictures[0].layers), _shape(len(pictures))
+                grid.spacing = _SPACING
+                grid.enabled = True
+                viewer.reset_view()
+            self._name_cells(pictures)
+            viewer.layers.selection.active = self._before["active"]
+            text_overlay(viewer).visible = False  # it is about the one picture
+        self.on, self._shown = True, wanted
+        self._tune()
+
+    def update(self) -> None:
+        """Keep what comes meanwhile out of the cells; it is over where the user deletes one, or turns the grid off."""
+        if not self.on:
+            return
+        if not grid_of(self._layers.viewer).enabled or len(self._cells()) != sum(map(len, self._shown)):
+            self.leave()
+            return
+        with self._layers.by_us():
+            self._hide_others(ours_only=True)
+            self._tune()
+            text_overlay(self._layers.viewer).visible = False
+
+    def leave(self) -> None:
+        """Back to one picture, as it was."""
+        if not self.on:
+            return
+        self.on = False
+        viewer, grid = self._layers.viewer, grid_of(self._layers.viewer)
+        with self._layers.by_us():
+            grid.enabled = False  # napari lays it out anew at each layer that goes
+            self._remove_cells()
+            for layer in list(self._hidden):
+                layer.visible = True
+            self._hidden.clear()
+            for name in ("enabled", "stride", "shape", "spacing"):
+                setattr(grid, name, self._before[name])
+            overlay = text_overlay(viewer)
+            overlay.visible = bool(overlay.text) and self._before["text"]
+            lens = camera(viewer)
+            lens.center, lens.zoom = self._before["center"], self._before["zoom"]
+            if self._before["active"] in viewer.layers:
+                viewer.layers.selection.active = self._before["active"]
+        self._before = {}
+
+    def _add_cells(self, pictures: Sequence[Picture]) -> None:
+        from napari.layers import Layer
+
+        for at, data in enumerate(_layers_of(pictures)):
+            self._layers.viewer.layers.insert(at, Layer.create(*data))
+
+    def _tune(self) -> None:
+        """Show the images as the one image is shown: in the same window."""
+        image = self._layers.find(IMAGE)
+        for layer in self._cells()[:: len(self._shown[0])] if image is not None else ():
+            for name in ("contrast_limits", "gamma", "colormap"):
+                if getattr(layer, name) != getattr(image, name):
+                    setattr(layer, name, getattr(image, name))
+
+    def _name_cells(self, pictures: Sequence[Picture]) -> None:
+        cells = self._cells()
+        for layer, (_, options, _) in zip(cells, _layers_of(pictures), strict=True):
+            layer.name = options["name"]
+        for layer in cells[:: len(pictures[0].layers)]:
+            layer.name_overlay.visible, layer.name_overlay.font_size = True, 11
+
+    def _cells(self) -> list[Any]:
+        return [layer for layer in self._layers.viewer.layers if _is_cell(layer)]
+
+    def _remove_cells(self) -> None:
+        for layer in self._cells():
+            self._layers.viewer.layers.remove(layer)
+
+    def _hide_others(self, *, ours_only: bool = False) -> None:
+        for layer in self._layers.viewer.layers:
+            if layer.visible and not _is_cell(layer) and (role_of(layer) is not None or not ours_only):
+                layer.visible = False
+                self._hidden.add(layer)
+
+
+def _layers_of(pictures: Sequence[Picture]) -> list[LayerData]:
+    return [data for picture in pictures for data in picture.layers]
+
+
+def _kinds(pictures: Sequence[Picture]) -> list[tuple[str, ...]]:
+    return [tuple(kind for _, _, kind in picture.layers) for picture in pictures]
+
+
+def _is_cell(layer: Any) -> bool:
+    ours = layer.metadata.get(KEY)
+    return isinstance(ours, dict) and ours.get("role") == CELL
+
+
+def _shape(count: int) -> tuple[int, int]:
+    """Rows and columns for some pictures: one row of up to three, else nearly a square."""
+    columns = count if count <= 3 else math.ceil(math.sqrt(count))
+    return math.ceil(count / columns), columns

@@ -1,0 +1,287 @@
+"""Two runs of one case against each other: their pictures side by side, and their numbers.  No Qt."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from napari_ambiseg.beside import Beside
+from napari_ambiseg.browser import Browser
+from napari_ambiseg.layers.book import LayerBook
+from napari_ambiseg.layers.cells import expert_pictures, run_picture
+from napari_ambiseg.layers.roles import Origin
+from napari_ambiseg.measures import SampleMeasures
+from napari_ambiseg.notices import NOTHING_OPEN, REVEAL_FIRST, advise
+from napari_ambiseg.results import Results
+from napari_ambiseg.runs import Run
+from napari_ambiseg.state import EXPERTS_BESIDE, RUNS_BESIDE, ViewerState
+from training.records import BoolArray
+
+_KEPT_BYTES = 2**28
+_KEPT_OF_A_CASE = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a number of A and of B; NaN where it is undefined, None where there is no such run."""
+
+    name: str
+    about: str
+    first: float | None
+    second: float | None
+
+
+class Comparer:
+    """Remembers the runs of each case, and shows two of them side by side.
+
+    Parameters
+    ----------
+    state : its comparing part says what there is and what is shown
+    layers : where the cells are shown
+    browser : has the case
+    results : has the run that is shown
+    """
+
+    def __init__(self, state: ViewerState, layers: LayerBook, browser: Browser, results: Results) -> None:
+        self._state, self._comparing = state, state.comparing
+        self._browser, self._results = browser, results
+        self._beside = Beside(layers)
+        self._kept: OrderedDict[Origin, list[Run]] = OrderedDict()
+        self._pinned: dict[Origin, Run] = {}
+        self._chosen: Run | None = None  # as B; None is the newest but A
+        self._last: Run | None = None
+        self._measured: dict[int, SampleMeasures] = {}
+        self._stale = False
+        state.postprocessing.events.cleaning.connect(self._forget_numbers)
+        state.reading.events.blind.connect(self._on_blind)
+
+    # -- what there is ----------------------------------------------------------------------------------------------
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs of the case that is shown, the oldest first."""
+        origin = self._browser.origin
+        return () if origin is None else tuple(self._kept.get(origin, ()))
+
+    @property
+    def first(self) -> Run | None:
+        """Run A of the case that is shown; None where none is pinned."""
+        origin = self._browser.origin
+        return None if origin is None else self._pinned.get(origin)
+
+    @property
+    def second(self) -> Run | None:
+        """Run B: the one that was chosen, else the newest but A."""
+        first = self.first
+        if self._chosen is not None and self._chosen is not first:
+            return self._chosen
+        return next((run for run in reversed(self.runs) if run is not first), None)
+
+    def rows(self) -> tuple[Row, ...]:
+        """The numbers of A and B after the same post-processing."""
+        if self._state.reading.blind:
+            return ()
+        numbers = [None if run is None else self._numbers(run) for run in (self.first, self.second)]
+        found = []
+        for name, about, take in _ROWS:
+            first, second = (None if one is None else take(one) for one in numbers)
+            found.append(Row(name, about, first, second))
+        return tuple(found)
+
+    # -- what is asked for -----------------------------------------------------------------------------------------
+
+    def pin(self) -> None:
+        """Take the run that is shown as A."""
+        self._note()
+        origin, run = self._browser.origin, self._last
+        if origin is None or run is None or run not in self.runs:
+            advise("draw samples first: Generate in the sampler")
+            return
+        self._pinned[origin] = run
+        self._tell()
+
+    def choose_first(self, number: int) -> None:
+        """Take a run of the case, by its number from 0, as A."""
+        origin = self._browser.origin
+        if origin is not None and 0 <= number < len(self.runs):
+            self._pinned[origin] = self.runs[number]
+            self._tell()
+
+    def choose_second(self, number: int) -> None:
+        """Take a run of the case, by its number from 0, as B."""
+        if 0 <= number < len(self.runs):
+            self._chosen = self.runs[number]
+            self._tell()
+
+    def show_runs(self) -> None:
+        """A and B side by side."""
+        if self.first is None or self.second is None:
+            advise("pin a run as A and draw another one of the same case first: it becomes B")
+        else:
+            self._show(RUNS_BESIDE)
+
+    def show_experts(self) -> None:
+        """Every expert in a picture of their own."""
+        if self._browser.case is None or not self._browser.case.n_experts:
+            advise(f"{NOTHING_OPEN} that experts annotated")
+        else:
+            self._show(EXPERTS_BESIDE)
+
+    def leave(self) -> None:
+        """Back to one picture."""
+        self._comparing.shown = ""
+        self._beside.leave()
+
+    # -- what happens ----------------------------------------------------------------------------------------------
+
+    def arrive(self) -> None:
+        """Another case is shown: experts stay side by side, runs only where this case has two as well."""
+        self._chosen = None
+        self._measured.clear()
+        self._tell()
+        if self._comparing.shown == RUNS_BESIDE and (self.first is None or self.second is None):
+            self.leave()
+
+    def update(self) -> None:
+        """Take note of a run that is new, and draw what became stale."""
+        self._note()
+        if self._comparing.shown and not self._beside.on:
+            self._comparing.shown = ""
+        if self._comparing.shown and self._stale:
+            self._draw()
+        self._beside.update()
+        if self._comparing.shown and not self._beside.on:
+            self._comparing.shown = ""
+
+    def _show(self, what: str) -> None:
+        if self._state.reading.blind:
+            advise(REVEAL_FIRST)
+            return
+        self._comparing.shown = what
+        self._draw()
+
+    def _draw(self) -> None:
+        self._stale = False
+        case, origin, place = self._browser.case, self._browser.origin, self._browser.place
+        first, second = self.first, self.second
+        if case is None or origin is None:
+            self.leave()
+        elif self._comparing.shown == EXPERTS_BESIDE and case.n_experts:
+            self._beside.show(expert_pictures(case, origin, place))
+        elif self._comparing.shown == RUNS_BESIDE and first is not None and second is not None:
+            pairs = zip(_names(first, second), (first, second), strict=True)
+            self._beside.show(
+                [run_picture(name, case, origin, place, self._cleaned(run), run.place) for name, run in pairs]
+            )
+        else:
+            self.leave()
+
+    def _note(self) -> None:
+        """Keep the run that is shown, without its walk."""
+        run = self._results.run
+        origin = self._browser.origin
+        if run is None or origin is None or run.origin != origin or (self._last is not None and _same(run, self._last)):
+            return
+        runs = self._kept.setdefault(origin, [])
+        self._kept.move_to_end(origin)
+        known = next((kept for kept in runs if _same(kept, run)), None)
+        self._last = known or replace(run, frames=None)
+        if known is None:
+            runs.append(self._last)
+            self._drop_oldest(origin)
+            self._chosen = None
+        self._tell()
+
+    def _drop_oldest(self, origin: Origin) -> None:
+        runs, pinned = self._kept[origin], self._pinned.get(origin)
+        while len(runs) > _KEPT_OF_A_CASE:
+            runs.remove(next(run for run in runs if run is not pinned))
+        while len(self._kept) > 1 and sum(run.nbytes for kept in self._kept.values() for run in kept) > _KEPT_BYTES:
+            gone, _ = self._kept.popitem(last=False)
+            self._pinned.pop(gone, None)
+
+    def _tell(self) -> None:
+        comparing, runs = self._comparing, self.runs
+        comparing.runs = tuple(f"{number}: {described(run)}" for number, run in enumerate(runs, start=1))
+        comparing.first, comparing.second = (
+            next((at for at, run in enumerate(runs) if run is chosen), -1) for chosen in (self.first, self.second)
+        )
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._stale = True
+        self._comparing.revision += 1
+
+    def _forget_numbers(self) -> None:
+        self._measured.clear()
+        self._redraw()
+
+    def _on_blind(self, blind: bool) -> None:
+        if blind:
+            self.leave()
+        self._redraw()
+
+    def _numbers(self, run: Run) -> SampleMeasures:
+        if id(run) not in self._measured:
+            self._measured[id(run)] = SampleMeasures.of(self._cleaned(run), run.case)
+        return self._measured[id(run)]
+
+    def _cleaned(self, run: Run) -> BoolArray:
+        return run.cleaning_of(self._state.postprocessing.cleaning).apply(run.masks, run.x0_hat)
+
+
+_ROWS: tuple[tuple[str, str, Callable[[SampleMeasures], float]], ...] = (
+    ("GED (V)", "Generalised energy distance, self-pairs in; 0 is best", lambda one: one.ged_v),
+    ("GED (U)", "The same without the samples' self-pairs: does not fall with n by itself", lambda one: one.ged_u),
+    ("Dice", "Mean dice over all pairs of a sample and an expert; 1 is best", lambda one: one.scores["dice"]),
+    ("HM IoU", "IoU of samples and experts, matched one to one; 1 is best", lambda one: one.hm_iou),
+    ("Diversity", "Mean distance between two different samples", lambda one: one.scores["diversity_model"]),
+    ("Empty", "Share of empty samples", lambda one: one.n_empty / one.n),
+    (
+        "Mean area",
+        "Mean area of the samples, in mm² where the spacing is known, else pixels",
+        lambda one: one.areas.mean(),
+    ),
+    ("n", "How many samples; V falls with n by itself, so compare runs of equal n", lambda one: one.n),
+)
+
+
+def described(run: Run) -> str:
+    """A run in one line: what drew it, how, and how many."""
+    return ", ".join(part for part in _parts(run) if part)
+
+
+def _parts(run: Run) -> tuple[str, ...]:
+    made, wish = run.provenance, run.wish
+    steps = made.get("steps", wish.steps)
+    return (
+        run.model.rsplit("/", 1)[-1].removesuffix(".safetensors"),
+        str(made.get("sampler", wish.sampler or "")),
+        f"{steps} steps" if steps else "",
+        f"grid {wish.grid}" if wish.grid else "",
+        f"eta {wish.eta:g}" if wish.eta is not None else "",
+        f"guidance {wish.guidance:g}" if wish.guidance is not None else "",
+        f"seed {run.seed}",
+        f"n {run.n}",
+    )
+
+
+def _names(first: Run, second: Run) -> tuple[str, str]:
+    """What stands in the corners of the two pictures: in what A and B differ, since there is little room."""
+    differing = [(a, b) for a, b in zip(_parts(first), _parts(second), strict=True) if a != b]
+    one, other = (
+        (", ".join(part for part in parts if part) for parts in zip(*differing, strict=True)) if differing else ("", "")
+    )
+    return f"A: {one}" if one else "A", f"B: {other}" if other else "B"
+
+
+def _same(one: Run, other: Run) -> bool:
+    """Whether two runs are of the same masks."""
+    if (one.origin, one.field, one.model, one.wish, one.seed, one.n) != (
+        other.origin, other.field, other.model, other.wish, other.seed, other.n
+    ):  # fmt: skip
+        return False
+    return bool(np.array_equal(one.masks, other.masks))

@@ -1,0 +1,1 @@
+"""Records to napari's layers and back: the layers' names, colours and metadata keys live only here."""

@@ -1,0 +1,227 @@
+"""One case on one page: an HTML file that needs nothing else, for a person to read, print or send."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from training.atomic import write_bytes, writing
+from training.export.case_scores import CaseScores
+from training.export.colours import expert_colour, expert_letter
+from training.export.drawn_case import DrawnCase
+from training.metrics import pairwise_distance
+from training.metrics.glossary import SCORES
+from training.records import BoolArray
+from training.report.case_figure import case_figure
+from training.report.markup import escape, facts_list, figure, paragraph, picture
+
+_STYLE = Path(__file__).with_name("page.css")
+_WIDE = "figure img { width: min(100%, 62rem); }"
+# Up front; the others stand behind a click.
+_FIRST = ("ged_v", "ged_u", "dice", "iou", "hm_iou", "diversity_model", "diversity_experts", "presence_error")
+_FIGURE = (
+    "a: the image, with the square that is enlarged in the others. b: the experts' outlines, each with its colour and "
+    "letter. c, d: how much the experts' masks and the drawn ones vary at each pixel, from 0 where all agree to 0.25 "
+    "where half of them mark it. e: drawn masks. f: the areas of both."
+)
+_LETTERS = "A letter names a place in this case's list of experts: A of another case need not be the same person."
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What the page shows besides the case itself.
+
+    Parameters
+    ----------
+    command : draws the same masks again
+    note : what a reader wrote about the case
+    flag : how a reader marked it
+    pictures : (caption, PNG), such as what a window showed
+    warnings : what must not be overlooked, such as a model that never saw such images
+    """
+
+    command: str = ""
+    note: str = ""
+    flag: str = ""
+    pictures: Sequence[tuple[str, bytes]] = ()
+    warnings: Sequence[str] = ()
+
+
+def write_case_page(path: Path, drawn: DrawnCase, extras: Extras = Extras()) -> None:
+    """Write the page of one case.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be written.
+    """
+    content = case_page(drawn, extras)
+    with writing(path):
+        write_bytes(path, content.encode())
+
+
+def case_page(drawn: DrawnCase, extras: Extras = Extras()) -> str:
+    """The page of one case as HTML."""
+    case = drawn.seen
+    sections = [
+        ("Who saw it", _who(drawn)),
+        ("Numbers", _numbers(drawn)),
+        ("Note", _note(extras)),
+        ("How the masks were drawn", _how(drawn, extras.command)),
+    ]
+    body = "".join(f"<section><h2>{title}</h2>{inner}</section>" for title, inner in sections if inner)
+    warnings = "".join(
+        f'<p class="warning" role="note"><strong>{escape(text)}</strong></p>' for text in extras.warnings
+    )
+    pictures = "".join(
+        f"<figure>{picture(png, caption, 'png')}<figcaption>{escape(caption)}</figcaption></figure>"
+        for caption, png in extras.pictures
+    )
+    shown = figure(case_figure(drawn, "svg", 144), _in_words(drawn), "svg", _FIGURE)
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Case {escape(case.key)}</title>"
+        f"<style>{_STYLE.read_text(encoding='utf-8')}{_WIDE}</style></head>\n<body><header>"
+        f'<p class="soft">napari-ambiseg · one case</p><h1>{escape(case.key)}</h1>'
+        '<p class="research"><strong>Research use only. Not for diagnosis.</strong></p>'
+        f'<p class="lead">{escape(_seen_by(drawn))} {escape(_drawn_by(drawn))}</p></header>\n'
+        f"<main>{warnings}{shown}{pictures}{body}</main></body></html>\n"
+    )
+
+
+def _seen_by(drawn: DrawnCase) -> str:
+    case = drawn.seen
+    if not case.n_experts:
+        return "Nobody annotated this slice."
+    return f"Seen by {case.n_found} of {case.n_experts} experts."
+
+
+def _drawn_by(drawn: DrawnCase) -> str:
+    n, model = len(drawn.samples), drawn.samples.provenance.get("model")
+    return f"{n} {'mask was' if n == 1 else 'masks were'} drawn by {'an unnamed model' if model is None else model}."
+
+
+def _in_words(drawn: DrawnCase) -> str:
+    empty = _n_empty(drawn.samples.masks)
+    return (
+        f"{_seen_by(drawn)} {empty} of {len(drawn.samples)} drawn masks are empty. The numbers are in the tables below."
+    )
+
+
+def _who(drawn: DrawnCase) -> str:
+    """Who drew something, how large, and how far the experts are from each other."""
+    case, n = drawn.seen, len(drawn.samples)
+    rows = [(_lettered(number), *_size(mask, case.spacing_mm)) for number, mask in enumerate(case.masks, start=1)]
+    parts = [_table(("Expert", "Drew", "Area"), rows)] if rows else []
+    empty = _n_empty(drawn.samples.masks)
+    words = f"Of the {n} drawn masks {empty} {'is' if empty == 1 else 'are'} empty"
+    if drawn.cleaned is not None:
+        words += f", {_n_empty(drawn.cleaned)} after post-processing"
+    parts.append(paragraph(f"{words}. An empty mask is an opinion too: nothing here."))
+    if case.n_experts > 1:
+        distances = pairwise_distance(case.masks)
+        pairs = [
+            (f"{_lettered(a + 1)} and {_lettered(b + 1)}", f"{distances[a, b]:.3f}")
+            for a, b in combinations(range(case.n_experts), 2)
+        ]
+        parts.append("<h3>Distance of two experts</h3>")
+        parts.append(_table(("Pair", "1 − IoU"), pairs))
+        parts.append(
+            paragraph(f"0 is the same outline, 1 is nothing in common; two empty masks agree. {_LETTERS}", "soft")
+        )
+    return "".join(parts)
+
+
+def _numbers(drawn: DrawnCase) -> str:
+    experts = drawn.seen.masks
+    if not len(experts):
+        return paragraph("There is nobody to compare the masks with.")
+    sets = [CaseScores.of(drawn.samples.masks, experts)]
+    heads = ["Score", f"As drawn, n = {sets[0].n}"]
+    if drawn.cleaned is not None:
+        sets.append(CaseScores.of(drawn.cleaned, experts))
+        heads.append(f"Post-processed, n = {sets[1].n}")
+
+    def table(names: Iterable[str]) -> str:
+        rows = [
+            (escape(SCORES[name].label), *(_value(scores, name) for scores in sets), escape(SCORES[name].meaning))
+            for name in names
+        ]
+        return _table((*heads, "What it says"), rows)
+
+    rest = table(name for name in SCORES if name not in _FIRST)
+    explained = (
+        "One case says little about a model: compare means over many patients. In brackets: where 95 % of the values "
+        "lie when the drawn masks are drawn anew from themselves (bootstrap over the masks; the experts stay). GED (V) "
+        "counts each mask beside itself, as papers print it, and compares only at the same n; GED (U) does not."
+    )
+    return f"{table(_FIRST)}{paragraph(explained, 'soft')}<details><summary>All other scores</summary>{rest}</details>"
+
+
+def _note(extras: Extras) -> str:
+    flag = f"<p><strong>Flag: {escape(extras.flag)}</strong></p>" if extras.flag else ""
+    return flag + "".join(f"<p>{escape(line)}</p>" for line in extras.note.splitlines() if line.strip())
+
+
+def _how(drawn: DrawnCase, command: str) -> str:
+    case = drawn.case
+    spacing = "unknown" if case.spacing_mm is None else "{:g} × {:g} mm".format(*case.spacing_mm)
+    facts = [
+        ("case", case.key),
+        ("patient", case.patient),
+        ("slice", f"{case.image.shape[0]} × {case.image.shape[1]} pixels"),
+        ("size of a pixel", spacing),
+    ]
+    if drawn.field is not None:
+        facts.append(("field (top, left, size)", str(drawn.field)))
+    facts.append(("seed", str(drawn.samples.seed)))
+    facts += [
+        (name.replace("_", " "), str(value)) for name, value in drawn.samples.provenance.items() if value is not None
+    ]
+    cleaning = "none" if drawn.cleaned is None else " ".join(drawn.cleaning.options()) or "none"
+    facts.append(("post-processing", cleaning))
+    reproduce = ""
+    if command:
+        reproduce = (
+            f'{paragraph("The same masks and numbers again:")}<pre class="wide"><code>{escape(command)}</code></pre>'
+        )
+    return facts_list(facts) + reproduce
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows of HTML; the first cell of each is its head."""
+    top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    lines = "".join(
+        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
+    )
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+def _lettered(number: int) -> str:
+    """The letter, with the colour that its outline has."""
+    dot = f'<span aria-hidden="true" style="color:{expert_colour(number)}">■</span>'
+    return f"{dot} {expert_letter(number)}"
+
+
+def _size(mask: BoolArray, spacing_mm: tuple[float, float] | None) -> Iterator[str]:
+    area = int(mask.sum())
+    yield "a lesion" if area else "nothing"
+    yield f"{area} pixels" + (f", {area * math.prod(spacing_mm):.1f} mm²" if spacing_mm and area else "")
+
+
+def _value(scores: CaseScores, name: str) -> str:
+    value, (low, high) = scores.values[name], scores.range_of(name)
+    if math.isnan(value):
+        return "undefined"
+    band = "" if math.isnan(low) else f'<span class="interval">[{low:.3f}, {high:.3f}]</span>'
+    return f"<b>{value:.3f}</b>{band}".replace("-", "−").replace("−0.000", "0.000")
+
+
+def _n_empty(masks: BoolArray) -> int:
+    return int(np.count_nonzero(~masks.any(axis=(1, 2))))
