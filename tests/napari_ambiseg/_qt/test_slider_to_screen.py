@@ -75,23 +75,27 @@ def test_post_processing_of_64_samples_is_on_the_screen_in_less_than_50_ms(viewe
     assert controller.results.run.masks.shape == (N, 128, 128)
     painted = []
     canvas = viewer.window._qt_viewer.canvas._scene_canvas
-    canvas.events.draw.connect(lambda _: painted.append((time.perf_counter(), time.thread_time())), position="last")
-    waits, works = [], []
-    for at in range(20):
+    canvas.events.draw.connect(lambda _: painted.append(time.perf_counter()), position="last")
+
+    def wait(slider, value):
+        """Seconds from the move of a slider to the painted frame."""
         settle(seconds=0.02)
         painted.clear()
-        slider, value = ((panel.relative_area, 0.9 - at / 50), (panel.smallest_object, 5 * at + 5))[at % 2]
-        begun, idle = time.perf_counter(), time.thread_time()
+        begun = time.perf_counter()
         slider.setValue(value)
         while not painted and time.perf_counter() - begun < 5:
             QApplication.processEvents()
             time.sleep(0.0005)
-        waits.append(painted[-1][0] - begun)
-        works.append(painted[-1][1] - idle)
-    # What the window's thread does for it must stay below the 50 ms that are asked for, on a busy machine too; how
-    # long that takes there depends on who else is at work.
-    assert np.median(works) < 0.05
-    assert np.quantile(waits, 0.25) < 0.15
+        return painted[-1] - begun
+
+    rounds = []
+    for at in range(5):  # others may be at work on this machine: the best round counts
+        moves = [(panel.relative_area, 0.9 - at / 10 - move / 50) for move in range(4)]
+        moves += [(panel.smallest_object, 5 * (4 * at + move) + 5) for move in range(4)]
+        rounds.append(max(wait(slider, value) for slider, value in moves))
+        if rounds[-1] < 0.05:
+            return
+    pytest.fail(f"the slowest frame of each round took {np.round(rounds, 3)} s")
 
 
 def test_napari_s_sliders_ours_and_the_canvas_go_together(viewer, docks, engine):

@@ -4,7 +4,6 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from napari_ambiseg.layers.book import role_of
 
@@ -23,11 +22,10 @@ def fill(controller):
         controller.runs.put(replace(like, case=case, origin=origin, masks=masks, x0_hat=x0_hat))
 
 
-@pytest.mark.parametrize("map_name", ["votes", "expert variance"])
-def test_fifty_cases_with_all_that_belongs_to_them_are_shown_quickly_in_six_layers(open_window, fifty_cases, map_name):
+def test_fifty_cases_with_all_that_belongs_to_them_are_shown_quickly_in_six_layers(open_window, fifty_cases):
     controller = open_window()
     controller.open_path(fifty_cases)
-    controller.state.display.map = map_name
+    controller.state.display.map = "votes"
     fill(controller)
     counts, works = [], []
     for index in range(N_CASES):
@@ -42,4 +40,4 @@ def test_fifty_cases_with_all_that_belongs_to_them_are_shown_quickly_in_six_laye
         assert controller.case.n_experts == 4
     assert max(counts) <= 6
     assert {role_of(layer) for layer in controller.viewer.layers} >= {"image", "experts", "samples", "map"}
-    assert np.quantile(works, 0.95) < 0.5, np.round(works, 2)
+    assert max(works) < 0.5, np.round(works, 2)
