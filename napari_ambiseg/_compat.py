@@ -54,30 +54,12 @@ def without_thumbnail(layer: Any) -> None:
 
 
 @cache
-def keep_shader_programs() -> None:
-    """Where OpenGL is drawn by Mesa's software, free no shader program any more: some kilobytes for each layer removed.
-
-    vispy frees those of a removed layer, and the next change of the canvas' size ends the process (seen with napari
-    0.9.2, vispy 0.17 and Mesa 22: an image, a Shapes layer, delete that, resize the window).  Virtual machines and
-    remote desktops draw so.
-    """
-    from vispy.gloo import gl, glir
-
-    free = glir.GlirProgram.delete
-
-    def delete(program: Any) -> None:
-        if not any(name in str(gl.glGetParameter(gl.GL_RENDERER)).lower() for name in ("llvmpipe", "softpipe")):
-            free(program)
-
-    glir.GlirProgram.delete = delete
-
-
-@cache
 def free_in_own_window() -> None:
-    """Where a layer is removed, free its textures in its own window's OpenGL context.
+    """Where a layer is removed, free its textures and shader programs in its own window's OpenGL context.
 
-    napari 0.9.2 frees them in whichever context is current: with two windows open, often that of the other one, which
-    loses the textures of the same numbers, and with the next picture that is drawn in it ends in OpenGL errors.
+    napari 0.9.2 frees them in whichever context is current.  With two windows open that may be the other one's, which
+    then loses what has the same numbers there; with one it may be that of Qt itself, and the next change of the
+    canvas' size ends the process (seen with vispy 0.17 and Mesa 22).
     """
     from vispy.gloo.context import GLContext
 

@@ -31,6 +31,7 @@ class Beside:
         self._hidden: WeakSet[Any] = WeakSet()
         self._before: dict[str, Any] = {}  # grid and camera as they were
         self._shown: list[tuple[str, ...]] = []  # kinds of the layers of each picture
+        self._made: list[Any] = []  # these layers, the lowest first
         self.on = False
 
     def show(self, pictures: Sequence[Picture]) -> None:
@@ -43,8 +44,8 @@ class Beside:
             self._before["text"] = text_overlay(viewer).visible
         with self._layers.by_us():
             self._hide_others()
-            if self.on and wanted == self._shown:
-                for layer, data in zip(self._cells(), _layers_of(pictures), strict=True):
+            if self.on and wanted == self._shown and self._is_whole():
+                for layer, data in zip(self._made, _layers_of(pictures), strict=True):
                     self._layers.fill(layer, data)
             else:
                 grid.enabled = False  # napari lays it out anew at each layer that comes or goes
@@ -61,10 +62,13 @@ class Beside:
         self._tune()
 
     def update(self) -> None:
-        """Keep what comes meanwhile out of the cells; it is over where the user deletes one, or turns the grid off."""
+        """Keep what comes meanwhile out of the cells.
+
+        It is over where the user deletes or moves one, or turns the grid off.
+        """
         if not self.on:
             return
-        if not grid_of(self._layers.viewer).enabled or len(self._cells()) != sum(map(len, self._shown)):
+        if not grid_of(self._layers.viewer).enabled or not self._is_whole():
             self.leave()
             return
         with self._layers.by_us():
@@ -97,22 +101,27 @@ class Beside:
     def _add_cells(self, pictures: Sequence[Picture]) -> None:
         from napari.layers import Layer
 
-        for at, data in enumerate(_layers_of(pictures)):
-            self._layers.viewer.layers.insert(at, Layer.create(*data))
+        self._made = [Layer.create(*data) for data in _layers_of(pictures)]
+        for at, layer in enumerate(self._made):
+            self._layers.viewer.layers.insert(at, layer)
+
+    def _is_whole(self) -> bool:
+        """Whether the cells are as they were made: all of them, in their order, below all others."""
+        lowest = list(self._layers.viewer.layers)[: len(self._made)]
+        return lowest == self._made == self._cells()
 
     def _tune(self) -> None:
         """Show the images as the one image is shown: in the same window."""
         image = self._layers.find(IMAGE)
-        for layer in self._cells()[:: len(self._shown[0])] if image is not None else ():
+        for layer in self._made[:: len(self._shown[0])] if image is not None else ():
             for name in ("contrast_limits", "gamma", "colormap"):
                 if getattr(layer, name) != getattr(image, name):
                     setattr(layer, name, getattr(image, name))
 
     def _name_cells(self, pictures: Sequence[Picture]) -> None:
-        cells = self._cells()
-        for layer, (_, options, _) in zip(cells, _layers_of(pictures), strict=True):
+        for layer, (_, options, _) in zip(self._made, _layers_of(pictures), strict=True):
             layer.name = options["name"]
-        for layer in cells[:: len(pictures[0].layers)]:
+        for layer in self._made[:: len(pictures[0].layers)]:
             layer.name_overlay.visible, layer.name_overlay.font_size = True, 11
 
     def _cells(self) -> list[Any]:
@@ -121,6 +130,7 @@ class Beside:
     def _remove_cells(self) -> None:
         for layer in self._cells():
             self._layers.viewer.layers.remove(layer)
+        self._made = []
 
     def _hide_others(self, *, ours_only: bool = False) -> None:
         for layer in self._layers.viewer.layers:

@@ -51,7 +51,10 @@ class Hover:
 
     def close(self) -> None:
         """Follow the mouse no longer."""
-        viewer = self._layers.viewer
+        try:
+            viewer = self._layers.viewer
+        except ReferenceError:  # it is gone, and with it what called us
+            return
         if self._on_move in viewer.mouse_move_callbacks:
             viewer.mouse_move_callbacks.remove(self._on_move)
         viewer.events.mouse_over_canvas.disconnect(self._on_canvas)

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ambiseg._compat import free_in_own_window, keep_shader_programs, main_window, unwrapped, when_window_closes
+from napari_ambiseg._compat import free_in_own_window, main_window, unwrapped, when_window_closes
 from napari_ambiseg._qt.activity import Activity
 from napari_ambiseg._qt.keys import keys_of
 from napari_ambiseg._qt.text_label import text_label
@@ -88,7 +88,6 @@ def pulse_of(viewer: Any) -> Pulse:
             controller.close()
 
         when_window_closes(viewer, end)
-        keep_shader_programs()
         free_in_own_window()
     return _PULSES[viewer]
 

@@ -197,11 +197,15 @@ def test_the_cells_follow_the_image_s_window(controller, viewer, two_runs):
     assert all(tuple(layer.contrast_limits) == (0.2, 0.6) for layer in cells(viewer)[::3])
 
 
-@pytest.mark.parametrize("how", ["a cell is deleted", "the grid is turned off", "a blind read begins"])
+@pytest.mark.parametrize(
+    "how", ["a cell is deleted", "a cell is moved", "the grid is turned off", "a blind read begins"]
+)
 def test_the_user_may_end_it_another_way(controller, viewer, two_runs, how):
     two_runs.show_runs()
     if how == "a cell is deleted":
         viewer.layers.remove(cells(viewer)[2])
+    elif how == "a cell is moved":  # outlines to where an image was
+        viewer.layers.move(1, 0)
     elif how == "the grid is turned off":
         grid_of(viewer).enabled = False
     else:
@@ -211,6 +215,18 @@ def test_the_user_may_end_it_another_way(controller, viewer, two_runs, how):
     assert cells(viewer) == []
     assert not grid_of(viewer).enabled
     assert controller.layers.is_visible(IMAGE)
+
+
+def test_cells_that_were_moved_are_made_anew_for_the_next_case(controller, viewer):
+    controller.open_demo()
+    controller.tick()
+    controller.comparer.show_experts()
+    viewer.layers.move(1, 0)
+    controller.comparer.show_experts()  # before anything else happened
+    controller.tick()
+    kinds = [type(layer).__name__ for layer in cells(viewer)]
+    assert kinds == kinds[:2] * 4
+    assert kinds[0] == "Image"
 
 
 def test_nothing_is_told_and_nothing_shown_in_a_blind_read(controller, viewer, two_runs, told):
