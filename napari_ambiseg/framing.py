@@ -27,9 +27,9 @@ class Framing:
         self._layers = layers
         self._extent: tuple[float, ...] | None = None  # of the slice that is shown, in the world
         self._steps: tuple[float, ...] = (1.0, 1.0)  # of its pixels there
-        self._aimed: tuple[Any, ...] = ()  # the camera as it was aimed at a whole slice
+        self._aimed: tuple[float, ...] = ()  # the camera as it was aimed at a whole slice
         self._canvas: tuple[int, ...] = ()  # its size then
-        self._close: tuple[Any, ...] = ()  # the camera as it was aimed at a lesion
+        self._close: tuple[float, ...] = ()  # the camera as it was aimed at a lesion
 
     def begin(self) -> None:
         """The next slice is of another source."""
@@ -104,5 +104,6 @@ class Framing:
         self._aimed, self._canvas = _pose(eye), canvas_size(viewer)
 
 
-def _pose(eye: Any) -> tuple[Any, ...]:
-    return (tuple(eye.center), float(eye.zoom))
+def _pose(eye: Any) -> tuple[float, ...]:
+    """Where a camera looks, and how closely; napari puts its depth and its last digits elsewhere as layers come."""
+    return tuple(round(float(value), 6) for value in (*eye.center[-2:], eye.zoom))
