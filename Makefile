@@ -1,6 +1,7 @@
 # make demo   the viewer on synthetic cases, with the shipped model (a picture of it where there is no display)
 # make test   everything that CI checks
 # make test-oldest   the viewer's tests on the oldest napari that is declared
+# make gpu-check   proves and measures on a machine with a GPU, with its own python and torch: docs/gpu.md
 # make pictures      docs/images anew, from the synthetic cases
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +9,7 @@ BIN := .venv/bin
 PACKAGES := python3-venv xvfb xauth libegl1 libgl1 libopengl0 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 \
 	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0
 
-.PHONY: demo test test-slow test-oldest pictures check system clean
+.PHONY: demo test test-slow test-oldest gpu-check pictures check system clean
 
 demo: .venv/installed
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
@@ -27,6 +28,10 @@ test-slow: check
 
 test-oldest: .venv-oldest/installed
 	.venv-oldest/bin/pytest tests/napari_ambiseg
+
+# Nothing is installed for it.  GPU_CHECK="--minutes 20" and the like go to the command.
+gpu-check:
+	PYTHONPATH=$(CURDIR)$${PYTHONPATH:+:$$PYTHONPATH} $(PYTHON) -P -m training.gpu_check runs/gpu-check $(GPU_CHECK)
 
 pictures: .venv/installed
 	xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/python -P docs/pictures.py docs/images

@@ -1,21 +1,24 @@
 """Learn, draw and measure what experts disagree about; the headless half of napari-ambiseg.
 
 ``open_dataset`` reads annotated slices, ``load_segmenter`` opens a model that draws masks for an image,
-``training.metrics`` and ``training.postprocess`` work on the masks.  Nothing but ``load_segmenter`` needs torch,
-which is imported when it is first asked for.
+``training.metrics`` and ``training.postprocess`` work on the masks.  Nothing but ``load_segmenter`` needs torch; it and
+``open_dataset``, which needs h5py, are imported when they are first asked for.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from training.data.opening import open_dataset
 from training.errors import AmbisegError, CheckpointError, ConfigError, DataFormatError, DeviceError
 from training.records import AnnotatedSlice, SampleSet, Step, Trajectory
 from training.sampling_wish import SamplingWish
 
 if TYPE_CHECKING:
     from training.build import load_segmenter
+    from training.data.opening import open_dataset
+
+_LATER = {"load_segmenter": "training.build", "open_dataset": "training.data.opening"}
 
 __all__ = [
     "AmbisegError",
@@ -34,8 +37,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "load_segmenter":
-        from training.build import load_segmenter
-
-        return load_segmenter
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'training' has no attribute {name!r}")

@@ -6,10 +6,8 @@ import platform
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-import psutil
 
 PACKAGES = ("napari-ambiseg", "torch", "numpy", "h5py", "safetensors")
 
@@ -35,7 +33,15 @@ class DeviceFact:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages whose numbers are in the weights."""
-    return {package: version(package) for package in PACKAGES} | {"python": platform.python_version()}
+    return {package: _version(package) for package in PACKAGES} | {"python": platform.python_version()}
+
+
+def _version(package: str) -> str:
+    """Of an installed package; this program runs from a checkout too, which has a commit and no version."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def git_commit() -> str | None:
@@ -73,6 +79,8 @@ def cpu_name() -> str:
 def peak_memory_mib() -> float | None:
     """The most memory that this process has ever held, in MiB; None where the system does not tell."""
     if sys.platform == "win32":
+        import psutil
+
         return float(psutil.Process().memory_info().peak_wset / 2**20)
     import resource  # not on Windows
 

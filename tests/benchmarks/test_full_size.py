@@ -39,7 +39,7 @@ def test_what_is_read_equals_what_was_written():
     assert failing(bench_io(phantoms=500, rounds=1)) == []
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_many_masks_at_once_hold_on_a_gpu():
     outcome = bench_sampling(
         PRESETS["paper-128"], torch.device("cuda"), samples=256, rounds=1, only=["ours-fp32", "ours-bf16"]

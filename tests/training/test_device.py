@@ -26,7 +26,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_what_is():
         pick_device("cuda")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_cuda_means_the_first_gpu():
     assert pick_device("cuda") == torch.device("cuda:0")
 

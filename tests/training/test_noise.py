@@ -75,7 +75,7 @@ def test_impossible_places_are_refused():
         normal_fields(0, SAMPLING, [0], 2**24, (4,))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_a_gpu_makes_the_same_fields():
     here = normal_fields(9, SAMPLING, range(16), 1, (128, 128))
     there = normal_fields(9, SAMPLING, range(16), 1, (128, 128), "cuda").cpu()

@@ -26,13 +26,13 @@ def _attention_flop(query: Sequence[int], key: Sequence[int], value: Sequence[in
 
 
 # Counted by torch on GPUs alone.
-_ATTENTION_ON_CPU = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flop}
+ATTENTION_ON_CPU = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flop}
 PRECISIONS: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def count_gflop(call: Callable[[], object]) -> float:
     """Multiplications and additions of one call's convolutions, products and attention, in 10^9."""
-    with FlopCounterMode(display=False, custom_mapping=_ATTENTION_ON_CPU) as counter:
+    with FlopCounterMode(display=False, custom_mapping=ATTENTION_ON_CPU) as counter:
         call()
     return float(counter.get_total_flops() / 1e9)
 

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 
 from training.bench.accuracy import flip_limit
+from training.bench.ceiling import Ceiling, bytes_per_second, sampling_operations
 from training.bench.drawers import FLIPS, Task
 from training.bench.entrants import OURS, PLAIN, Entrant, compete, entrants_asked_for
 from training.bench.fresh import fresh_denoiser
 from training.bench.machine import describe_machine
-from training.bench.outcome import Gate, Outcome
+from training.bench.outcome import Gate, Group, Outcome
 from training.bench.rounds import require_rounds
+from training.bench.targets import Finding
 from training.build import ModelCache
-from training.config import Config
+from training.config import Config, NetworkConfig
 from training.data.phantom import phantom_case
 from training.machine import peak_memory_mib
 from training.precision import Precision
@@ -22,6 +24,8 @@ from training.segmenters.experts import require_samples
 
 # Slices on which the masks of a trained model are compared.
 TRAINED_CASES = 4
+# From so many masks on, the device is full.
+_MANY = 256
 _ABOUT_RANDOM = ("random weights leave many pixels near 0, where bfloat16 flips them: it is judged on a trained model",)
 
 
@@ -84,7 +88,23 @@ def bench_sampling(
         groups=groups,
         gates=tuple(gates),
         notes=(*notes, *(_ABOUT_RANDOM if model is None else ())),
+        findings=_findings(groups, task, config),
     )
+
+
+def _findings(groups: tuple[Group, Group], task: Task, config: Config) -> tuple[Finding, ...]:
+    """What was promised of our own drawing: its time for few masks, its share of the counted limit for many."""
+    own = [row for row in groups[0].rows if row.name == f"{OURS}-bf16"]
+    if not own:
+        return ()
+    flop = 1e9 * float(str(groups[1].row("product-bf16").facts["GFLOP/s"]))
+    operations = sampling_operations(task.denoiser, config.image_size, task.samples)
+    floor = task.steps * Ceiling(flop, bytes_per_second(task.device)).seconds(operations)
+    is_papers = task.device.type == "cuda" and config.network == NetworkConfig() and config.image_size == 128
+    if task.samples < _MANY:
+        judged = is_papers and (task.samples, task.steps) == (16, 10)
+        return (Finding("sampling-16", 1e3 * own[0].median, judged, 1e3 * floor),)
+    return (Finding("sampling-256", 100 * floor / own[0].median, is_papers and task.steps == 10),)
 
 
 def _entrants(task: Task, config: Config, asked: Mapping[str, Sequence[Precision]]) -> Iterator[Entrant]:

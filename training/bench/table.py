@@ -26,9 +26,10 @@ def lines(outcome: Outcome) -> Iterator[str]:
         legend = "; x NAME is how many times as long as NAME it takes" * bool(group.baselines)
         yield f"{group.title}: {_rounds(group)}, contenders in turns{legend}"
         yield from table(group)
-    if outcome.gates or outcome.notes:
+    if outcome.gates or outcome.notes or outcome.findings:
         yield ""
     yield from map(_gate_line, outcome.gates)
+    yield from (finding.line() for finding in outcome.findings)
     yield from outcome.notes
 
 

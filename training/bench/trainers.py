@@ -9,19 +9,17 @@ from dataclasses import replace
 from functools import cached_property, partial
 from itertools import count, islice
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from training.bench.entrants import OURS, PLAIN, Built, Entrant, arithmetic, entered
 from training.bench.peers import Peer, build_peer
+from training.bench.phantoms import phantom_arrays
 from training.bench.plain import PlainStep, host_batches
 from training.bench.roofline import count_gflop
 from training.build import build_objective
 from training.config import Config
-from training.data.dataset import SliceArrays
-from training.data.phantom import phantom_case
 from training.diffusion.denoiser import IMAGE_MEAN, IMAGE_STD, Denoiser
 from training.fit.batches import Batches
 from training.fit.graph import WARM_UP
@@ -54,7 +52,7 @@ class Training:
     def __init__(self, config: Config, denoiser: Denoiser, steps: int, device: torch.device, slices: int) -> None:
         self.config, self.steps, self.device = config, steps, device
         self._denoiser, self._processes = denoiser.to(device), Processes(device=device)
-        self._slices = _phantoms(slices, config.image_size)
+        self._slices = phantom_arrays(slices, config.image_size)
         self._batches = Batches([self._slices], config, device)
         with arithmetic(device, "fp32"):
             plain, losses = self._plain(), []
@@ -169,9 +167,3 @@ def _peer_loss(
     else:
         target = x0 if config.diffusion.prediction == "x" else eps
     return F.mse_loss(output.float(), target)
-
-
-def _phantoms(slices: int, size: int) -> SliceArrays:
-    cases = [phantom_case(index, 0, size).slice for index in range(slices)]
-    images = np.stack([(case.image * 255).round().astype(np.uint8) for case in cases])
-    return SliceArrays(images, np.stack([case.masks for case in cases]))

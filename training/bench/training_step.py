@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
+from training.bench.ceiling import Ceiling, bytes_per_second, training_operations
 from training.bench.entrants import OURS, PLAIN, Entrant, compete, entrants_asked_for
 from training.bench.fresh import fresh_denoiser
 from training.bench.machine import describe_machine
-from training.bench.outcome import Gate, Outcome
+from training.bench.outcome import Gate, Group, Outcome
 from training.bench.rounds import require_rounds
+from training.bench.targets import Finding
 from training.bench.trainers import COMPARED, LOSS_ERROR, Training
-from training.config import AugmentConfig, Config
+from training.build import build_objective
+from training.config import AugmentConfig, Config, NetworkConfig
 from training.errors import ConfigError
 from training.machine import peak_memory_mib
 from training.precision import Precision
@@ -92,7 +95,21 @@ def bench_training(
             if entrant.name.startswith(OURS)
         ),
         notes=notes,
+        findings=_findings(groups, config, steps, device),
     )
+
+
+def _findings(groups: tuple[Group, Group], config: Config, steps: int, device: torch.device) -> tuple[Finding, ...]:
+    """What was promised of our own step."""
+    own = [row for row in groups[0].rows if row.name == f"{OURS}-bf16"]
+    if not own:
+        return ()
+    flop = 1e9 * float(str(groups[1].row("product-bf16").facts["GFLOP/s"]))
+    denoiser, batch = fresh_denoiser(config).to(device), config.fit.batch_size
+    operations = training_operations(denoiser, build_objective(config), config.image_size, batch)
+    floor = Ceiling(flop, bytes_per_second(device)).seconds(operations)
+    judged = device.type == "cuda" and config.network == NetworkConfig() and (config.image_size, batch) == (128, 8)
+    return (Finding("training-step", 1e3 * own[0].median / steps, judged, 1e3 * floor),)
 
 
 def _without_extras(config: Config) -> Config:

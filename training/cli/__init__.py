@@ -8,11 +8,24 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from training.cli import ablate, bench, compare, data, evaluate, models, report, sample
+from training.cli import ablate, bench, bench_gpu, compare, data, evaluate, gpu_check, models, report, sample
 from training.cli._app import app
 from training.errors import AmbisegError
 
-__all__ = ["ablate", "app", "bench", "compare", "data", "evaluate", "main", "models", "report", "sample"]
+__all__ = [
+    "ablate",
+    "app",
+    "bench",
+    "bench_gpu",
+    "compare",
+    "data",
+    "evaluate",
+    "gpu_check",
+    "main",
+    "models",
+    "report",
+    "sample",
+]
 
 
 def main() -> None:

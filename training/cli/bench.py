@@ -32,6 +32,7 @@ Only = Annotated[
 Peak = Annotated[
     float | None, typer.Option(min=0.001, help="The device's peak in bfloat16, in TFLOP/s, to print the share of it.")
 ]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")]
 Preset = Annotated[str | None, typer.Option(help=f"Network: a preset or a .toml file; {DEFAULT_PRESET} if left out.")]
 
 
@@ -59,7 +60,7 @@ def sampling(
         config = load_config(preset or DEFAULT_PRESET)
     else:
         config = read_card(find_weights(model).with_suffix(".json")).config
-    with _bar() as tick:
+    with bar() as tick:
         outcome = bench_sampling(
             config,
             pick_device(device),
@@ -71,13 +72,13 @@ def sampling(
             peak_tflops=peak_tflops,
             tick=tick,
         )
-    _tell(outcome, as_json)
+    tell(outcome, as_json)
 
 
 @bench.command()
 def training(
     preset: Preset = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")] = None,
+    set_: Set = None,
     device: Device = "auto",
     steps: Annotated[
         int | None, typer.Option(help="Steps timed together; 1 on a CPU and 50 on a GPU if left out.")
@@ -93,7 +94,7 @@ def training(
     from training.presets import load_config
 
     config = load_config(preset or DEFAULT_PRESET, set_ or [])
-    with _bar() as tick:
+    with bar() as tick:
         outcome = bench_training(
             config,
             pick_device(device),
@@ -103,7 +104,7 @@ def training(
             peak_tflops=peak_tflops,
             tick=tick,
         )
-    _tell(outcome, as_json)
+    tell(outcome, as_json)
 
 
 @bench.command()
@@ -118,9 +119,9 @@ def metrics(
     """Score masks: ours and a loop over pairs of masks.  Exits with 1 if the scores differ."""
     from training.bench.scoring import bench_metrics
 
-    with _bar() as tick:
+    with bar() as tick:
         outcome = bench_metrics(samples=samples, cases=cases, size=size, rounds=rounds, only=only or (), tick=tick)
-    _tell(outcome, as_json)
+    tell(outcome, as_json)
 
 
 @bench.command()
@@ -141,15 +142,15 @@ def io(
 
     if data and phantoms is not None:
         raise ConfigError("--phantoms means nothing beside data files; leave one of them out")
-    with _bar() as tick:
+    with bar() as tick:
         outcome = bench_io(
             data or (), phantoms=phantoms or 2000, pictures=pictures, reads=reads, rounds=rounds, tick=tick
         )
-    _tell(outcome, as_json)
+    tell(outcome, as_json)
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[str], None]]:
+def bar() -> Iterator[Callable[[str], None]]:
     """A bar on standard error that counts what has run."""
     from tqdm import tqdm
 
@@ -162,7 +163,7 @@ def _bar() -> Iterator[Callable[[str], None]]:
         yield tick
 
 
-def _tell(outcome: Outcome, as_json: bool) -> None:
+def tell(outcome: Outcome, as_json: bool) -> None:
     from training.bench.table import lines
 
     if as_json:

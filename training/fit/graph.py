@@ -31,7 +31,10 @@ class GraphedStep:
 
     def __init__(self, compute: Callable[[Batch], None]) -> None:
         self._compute = compute
-        self._stream = torch.cuda.Stream()
+        # Of the other set of streams that torch has.  Those of one set are given out in turn, so after some thirty
+        # validations a walk's graph would be captured on this one too, and its end would take the libraries' buffers
+        # that this graph goes on using (pytorch#193402).
+        self._stream = torch.cuda.Stream(priority=-1)
         self._warm = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._input: Batch | None = None

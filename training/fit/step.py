@@ -85,6 +85,8 @@ class TrainingStep:
             fused=True,
             capturable=captures,
         )
+        # It warns of steps that are not captured, and the first ones are not.
+        self.optimizer._warned_capturable_if_run_uncaptured = captures
         self.ema = {name: p.detach().clone() for name, p in self._parameters.items()} if fit.ema_decay else {}
         names = ("loss_sum", "loss_steps", "grad_norm", "skipped", "skipped_in_row")
         self.counters = {name: torch.zeros((), dtype=torch.float64, device=device) for name in names}

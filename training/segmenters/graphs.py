@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,12 +33,24 @@ class WalkGraphs:
     walk : from images and noise to the drawn masks, without a wait for the device
     n_fields : steps whose noise it asks for: 0 ... n_fields - 1
     device : a CUDA device
+
+    Notes
+    -----
+    Graphs that were captured on one stream share the libraries' buffers of that stream, and where one of them ends,
+    torch may take these from the others (pytorch#193402).  So all are captured on one stream of their own, and all end
+    together.
+
+    Attributes
+    ----------
+    refused : shapes that the device would not let it capture; their walks run as they are, only slower
     """
 
     def __init__(self, walk: Walk, n_fields: int, device: torch.device) -> None:
         self._walk, self._n_fields, self._device = walk, n_fields, device
+        self.refused: set[torch.Size] = set()
         self._met: set[torch.Size] = set()
-        self._captured: OrderedDict[torch.Size, _Captured] = OrderedDict()  # the newest last
+        self._captured: dict[torch.Size, _Captured] = {}
+        self._stream: torch.cuda.Stream | None = None
 
     def __call__(self, images: Tensor, noise: Callable[[int], Tensor]) -> Tensor:
         """The drawn masks, (B, 1, H, W); arguments as of the walk.
@@ -50,14 +61,19 @@ class WalkGraphs:
             If the memory does not suffice; `clear` may help.
         """
         shape = images.shape
-        if shape not in self._met:
+        if shape not in self._met or shape in self.refused:
             self._met.add(shape)
             return self._walk(images, noise)
         with torch.cuda.device(self._device):
-            captured = self._captured.pop(shape, None) or self._capture(images, noise)
-            self._captured[shape] = captured
-            if len(self._captured) > _MOST_GRAPHS:
-                self._captured.popitem(last=False)
+            captured = self._captured.get(shape)
+            if captured is None:
+                if len(self._captured) == _MOST_GRAPHS:
+                    self.clear()
+                captured = self._capture(images, noise)
+                if captured is None:
+                    self.refused.add(shape)
+                    return self._walk(images, noise)
+                self._captured[shape] = captured
             captured.images.copy_(images)
             for step in range(self._n_fields):
                 captured.noise[step].copy_(noise(step))
@@ -67,13 +83,17 @@ class WalkGraphs:
     def clear(self) -> bool:
         """Give all graphs and their memory up; True if there was one."""
         had = bool(self._captured)
-        self._captured.clear()
+        if had:
+            torch.cuda.synchronize(self._device)  # none may end while it runs
+            self._captured.clear()
         return had
 
-    def _capture(self, images: Tensor, noise: Callable[[int], Tensor]) -> _Captured:
+    def _capture(self, images: Tensor, noise: Callable[[int], Tensor]) -> _Captured | None:
+        """None if the capture broke off; the device is well after it."""
         held_images = images.clone(memory_format=torch.contiguous_format)
         held_noise = torch.stack([noise(step) for step in range(self._n_fields)])
-        present, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        self._stream = self._stream or torch.cuda.Stream()
+        present, aside = torch.cuda.current_stream(), self._stream
         aside.wait_stream(present)
         with torch.cuda.stream(aside):  # as torch asks for: libraries make their buffers on a stream of their own
             self._walk(held_images, held_noise.__getitem__)
@@ -86,5 +106,8 @@ class WalkGraphs:
             # Ending a capture in which memory ran out is an error of its own, and hides the first.
             if isinstance(error.__context__, torch.OutOfMemoryError):
                 raise error.__context__ from None
-            raise
+            # Or the allocator frees memory for another try, which breaks the capture off (pytorch#187795).
+            if "captur" not in str(error):
+                raise
+            return None
         return _Captured(graph, held_images, held_noise, drawn)

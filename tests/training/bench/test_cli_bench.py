@@ -8,8 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from training.bench import scoring
+from training.bench.outcome import Outcome
+from training.bench.targets import Finding
 from training.cli import app
 from training.errors import AmbisegError
+
+from .test_outcome import MACHINE
 
 COMMANDS = ("sampling", "training", "io", "metrics")
 TINY = {
@@ -89,3 +93,29 @@ def test_a_mistake_is_one_line_and_exit_code_2():
     assert done.returncode == 2
     assert done.stderr.startswith("ambiseg: a measurement needs at least 1 round")
     assert done.stderr.count("\n") == 1
+
+
+GPU_COMMANDS = {
+    "same-masks": ("same_masks.bench_same_masks", ["--samples", 3], {"samples": 3, "model": "demo"}),
+    "losses": ("loss_curves.bench_losses", ["--steps", 40], {"steps": 40}),
+    "memory": ("memory.bench_memory", ["--samples", 2], {"samples": 2, "model": "demo"}),
+    "waiting": ("critical_path.bench_critical_path", ["--steps", 7, "--rounds", 2], {"steps": 7, "rounds": 2}),
+    "evaluation": ("end_to_end.bench_evaluation", ["--slices", 5, "--data", "a.hdf5"], {"slices": 5, "samples": 16}),
+}
+
+
+@pytest.mark.parametrize("command", GPU_COMMANDS)
+def test_what_the_check_of_a_gpu_measures_can_be_asked_for_alone(command, monkeypatch):
+    """The same functions; what they find is tested where they are."""
+    function, arguments, expected = GPU_COMMANDS[command]
+    asked = {}
+
+    def measured(*_, tick, **settings):
+        asked.update(settings)
+        return Outcome("Found", {}, MACHINE, (), findings=(Finding("graph", 1.0),))
+
+    monkeypatch.setattr(f"training.bench.{function}", measured)
+    done = bench(command, "--device", "cpu", *arguments)
+    assert done.exit_code == 1  # as its finding is not met
+    assert "not met" in done.stdout
+    assert expected.items() <= asked.items()

@@ -91,7 +91,7 @@ def test_memory_of_a_gpu_is_what_an_entrant_takes_while_it_is_built_whatever_oth
     assert [entrant(10, 300).memory_mib, entrant(20, 100).memory_mib] == [310, 120]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_memory_of_a_gpu_is_the_most_that_was_held():
     device = torch.device("cuda:0")
     others = torch.zeros(2**22, device=device)

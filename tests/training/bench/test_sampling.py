@@ -124,7 +124,7 @@ def test_peers_cannot_stand_beside_a_network_that_folds_pixels(small):
             entrants_asked_for([f"{name}-fp32"], folded)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_on_a_gpu_the_memory_of_each_is_told_and_masks_hold(small):
     outcome = bench_sampling(small, torch.device("cuda:0"), trained=None, samples=4, steps=3, rounds=2, peak_tflops=1.0)
     assert all(row.facts["GPU MiB"] > 0 for row in outcome.groups[0].rows)

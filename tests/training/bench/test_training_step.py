@@ -140,7 +140,7 @@ def test_an_unknown_contender_is_refused(small):
         bench_training(small, CPU, only=["mine"])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_on_a_gpu_everybody_trains(small):
     outcome = bench_training(small, torch.device("cuda:0"), steps=20, rounds=2, slices=8)
     assert all(row.facts["GPU MiB"] > 0 for row in outcome.groups[0].rows)

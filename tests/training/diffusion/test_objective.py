@@ -161,7 +161,7 @@ def test_the_first_estimate_carries_no_gradient(precision, batch):
         assert ours.abs().max() > 0
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_a_gpu_finds_the_same_loss(batch):
     objective, denoiser = (
         Objective(SigmoidWeighting(), derivative=True),

@@ -311,7 +311,7 @@ def test_whatever_is_drawn_images_stay_in_the_unit_interval_and_masks_binary(see
     assert 0 <= found.min() <= found.max() <= 1
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_a_gpu_gives_what_the_cpu_gives():
     images, masks = noise(64, 128, 128)
     augmentation = Augmentation.draw(ALWAYS, 0, range(64))

@@ -146,7 +146,7 @@ def test_nothing_is_ever_read_back_from_the_device(monkeypatch):
         batch.image.sum().item()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_a_gpu_makes_the_batches_of_the_cpu_without_waiting_for_them():
     sources, drawn = every_kind()
     here = batches_of(sources, 8, 7, **drawn)

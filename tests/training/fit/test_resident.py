@@ -13,13 +13,7 @@ from training.data.dataset import SliceArrays, intensity
 from training.fit.resident import ResidentSlices, cropped, upload
 
 CPU = torch.device("cpu")
-DEVICES = [
-    CPU,
-    pytest.param(
-        torch.device("cuda"),
-        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-    ),
-]
+DEVICES = [CPU, pytest.param(torch.device("cuda"), marks=pytest.mark.cuda)]
 
 
 def unstructured(n=6, k=3, h=5, w=13, dtype=np.uint8):

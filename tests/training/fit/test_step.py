@@ -15,7 +15,6 @@ from training.processes import Processes
 from .tiny_runs import bits, quick
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 def batch(seed, device="cpu", size=4):
@@ -171,7 +170,7 @@ def test_under_autocast_weights_gradients_and_moments_stay_float32():
     assert losses["bf16"] != losses["fp32"], "bfloat16 was not in use"
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_on_a_gpu_a_step_waits_for_nothing():
     step = stepper(config("fit.determinism=fast", "fit.ema_decay=0.9"), device="cuda")
     batches = [batch(number, "cuda") for number in range(8)]
@@ -186,7 +185,7 @@ def test_on_a_gpu_a_step_waits_for_nothing():
     assert counts(step)["loss_steps"] == 8
 
 
-@needs_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("changes", [(), ("diffusion.self_conditioning=true",)])
 def test_captured_steps_train_the_same_model_as_plain_ones(changes):
     """Skipped steps and averages included; "repeatable" is not captured."""
@@ -211,3 +210,11 @@ def test_captured_steps_train_the_same_model_as_plain_ones(changes):
         states.append(trained + averages)
     for captured, plain in zip(*states, strict=True):
         torch.testing.assert_close(captured, plain, rtol=1e-2, atol=tolerance)
+
+
+@pytest.mark.cuda
+def test_no_stream_that_is_asked_for_later_is_that_of_the_captured_step():
+    """Torch gives its streams out in turn; a graph captured on the same one would share buffers with the step."""
+    step = stepper(config("fit.determinism=fast"), device="cuda")
+    own = step._graphed._stream.cuda_stream
+    assert own not in {torch.cuda.Stream().cuda_stream for _ in range(100)}

@@ -57,7 +57,7 @@ def test_dense_empty_and_full_masks_are_counted_like_arrays():
     require_equal(*masks_of_all_kinds(), "cpu")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_tensors_of_a_gpu_are_counted_like_arrays():
     require_equal(*masks_of_all_kinds(), "cuda")
 

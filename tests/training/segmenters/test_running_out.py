@@ -155,7 +155,7 @@ def test_a_device_that_gives_up_is_left_alone(segmenter, image, monkeypatch, how
     assert segmenter.batch == 8
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_a_gpu_with_little_memory_draws_the_same_masks(image):
     """The cap leaves room for some samples, but not for a whole batch."""
     expected = load_segmenter("demo", "cuda", SamplingWish(precision="fp32")).draw(image, 64, seed=1).masks
