@@ -63,8 +63,8 @@ class Studio:
 
     def open_case(self, index: int = _CASE) -> None:
         """Show a demo case."""
-        self.controller.open_demo()
-        self.controller.open_case(index)
+        self.controller.opener.open_demo()
+        self.controller.opener.open_case(index)
         self.viewer.reset_view()
         self.wait(1.0)
 

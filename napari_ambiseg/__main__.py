@@ -107,7 +107,7 @@ def _open(path: str | None) -> int:
         _require_openable(Path(path))  # a wrong file is one line here, before any window
     _, controller = _window()
     if path is not None:
-        QTimer.singleShot(_SETTLE_MS, lambda: controller.open_path(path))
+        QTimer.singleShot(_SETTLE_MS, lambda: controller.opener.open_path(path))
     napari.run()
     return 0
 
@@ -151,8 +151,8 @@ class _Demo:
 
     def begin(self) -> None:
         """Open the case and start drawing."""
-        self._controller.open_demo()
-        self._controller.open_case(_CASE)
+        self._controller.opener.open_demo()
+        self._controller.opener.open_case(_CASE)
         self._controller.generate()
         self._controller.state.sampling.events.status.connect(self._on_status)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
-from napari_ambiseg._compat import camera, grid_of, text_overlay
+from napari_ambiseg._compat import camera, changed_together, grid_of, text_overlay
 from napari_ambiseg.layers.book import LayerBook, role_of
 from napari_ambiseg.layers.cells import CELL, Picture
 from napari_ambiseg.layers.roles import IMAGE, KEY, LayerData
@@ -101,7 +101,7 @@ class Beside:
     def _add_cells(self, pictures: Sequence[Picture]) -> None:
         from napari.layers import Layer
 
-        self._made = [Layer.create(*data) for data in _layers_of(pictures)]
+        self._made = [Layer.create(*self._layers.suited(data)) for data in _layers_of(pictures)]
         for at, layer in enumerate(self._made):
             self._layers.viewer.layers.insert(at, layer)
 
@@ -128,8 +128,10 @@ class Beside:
         return [layer for layer in self._layers.viewer.layers if _is_cell(layer)]
 
     def _remove_cells(self) -> None:
-        for layer in self._cells():
-            self._layers.viewer.layers.remove(layer)
+        if cells := self._cells():
+            with changed_together(self._layers.viewer):
+                for layer in cells:
+                    self._layers.viewer.layers.remove(layer)
         self._made = []
 
     def _hide_others(self, *, ours_only: bool = False) -> None:

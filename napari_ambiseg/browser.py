@@ -24,7 +24,7 @@ from training.records import AnnotatedSlice
 
 
 class Browser:
-    """Opens data and shows its cases, one at a time; errors are raised, for the controller to tell.
+    """Opens data and shows its cases, one at a time; errors are raised, for `Opener` to tell.
 
     Parameters
     ----------
@@ -235,7 +235,9 @@ class Browser:
         cases = open_cases(origin["source"])
         with self._layers.by_us():
             self._layers.adopt()
-        self.open(cases, origin["source"], origin["split"], origin["index"])
+        opened = Origin(origin["source"], origin["split"], origin["index"])
+        if opened.source != DEMO or opened != self.origin:  # a file may have changed; the demo cases never do
+            self.open(cases, opened.source, opened.split, opened.index)
 
     def close(self) -> None:
         """Let go of the open file; the case that is shown stays."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from psygnal import Signal
 
-from napari_ambiseg.entries import SAID, Entry, merged, now
+from napari_ambiseg.entries import SAID, Entry, contradict, merged, now
 from napari_ambiseg.entry_json import as_json, checked, from_json
 from napari_ambiseg.layers.roles import Origin
 from napari_ambiseg.measures import SampleMeasures
@@ -87,7 +87,7 @@ class Casebook:
         """Keep the model's number of a finished drawing of the case of this key; none where nobody annotated it."""
         ged = SampleMeasures.of(run.masks, run.case).ged_v
         if math.isfinite(ged):
-            self.change(run.origin, key, ged=ged, n=run.n, model=run.model)
+            self.change(run.origin, key, ged=ged, n=run.n, model=run.model, seed=run.seed)
 
     def follow(self, source: str, split: str, keys: Iterable[str], patients: Iterable[str]) -> None:
         """The cases of a split, as they are now: entries of other patients are set aside.
@@ -120,13 +120,17 @@ class Casebook:
             kept = replace(after, patient=patient or after.patient, content=content or after.content)
             self._books[spot[:2]][key] = kept
 
+    def all(self) -> list[tuple[Spot, Entry, bool]]:
+        """Every entry with its spot, in their order, and whether it is set aside."""
+        found = [((*where, key), entry, False) for where, book in self._books.items() for key, entry in book.items()]
+        found += [(spot, entry, True) for spot, entries in self._aside.items() for entry in entries]
+        return sorted(found, key=lambda one: (one[0], one[1].patient, one[1].content))
+
     def as_json(self) -> list[dict[str, Any]]:
         """Every entry as plain JSON values, for a session's file; a mask as the lengths of its runs, row by row."""
-        spots = [((*where, key), entry) for where, book in self._books.items() for key, entry in book.items()]
-        spots += [(spot, entry) for spot, entries in self._aside.items() for entry in entries]
-        spots.sort(key=lambda one: (one[0], one[1].patient, one[1].content))
         return [
-            {"source": source, "split": split, "key": key, **as_json(entry)} for (source, split, key), entry in spots
+            {"source": source, "split": split, "key": key, **as_json(entry)}
+            for (source, split, key), entry, _ in self.all()
         ]
 
     @staticmethod
@@ -142,12 +146,22 @@ class Casebook:
             raise DataFormatError(f"cases of a session must be a list, got {type(values).__name__}")
         return tuple(from_json(value, f"case {at + 1} of the session") for at, value in enumerate(values))
 
-    def merge(self, entries: Entries) -> None:
-        """Take entries in beside those that there are; two of the same case become one, see `entries.merged`."""
+    def merge(self, entries: Entries) -> tuple[str, ...]:
+        """Take entries in beside those that there are; two of the same case become one, see `entries.merged`.
+
+        Returns
+        -------
+        Keys of the cases of which something else was said here and there, so that what was said last counts.
+        """
+        gave_way = []
         for spot, entry in entries:
+            here = self.book(*spot[:2]).get(spot[2], _EMPTY)
+            if entry.is_of(here.patient, here.content) and contradict(here, entry):
+                gave_way.append(spot[2])
             self._settle(spot, entry)
         if entries:
             self.changed.emit()
+        return tuple(gave_way)
 
     def from_json(self, values: Any) -> None:
         """`merge` what `as_json` gave; nothing is changed if any of it is damaged; see `read`."""

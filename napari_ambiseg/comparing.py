@@ -18,6 +18,7 @@ from napari_ambiseg.notices import NOTHING_OPEN, REVEAL_FIRST, advise
 from napari_ambiseg.results import Results
 from napari_ambiseg.runs import Run
 from napari_ambiseg.state import EXPERTS_BESIDE, RUNS_BESIDE, ViewerState
+from training.metrics.glossary import SCORES
 from training.records import BoolArray
 
 _KEPT_BYTES = 2**28
@@ -54,7 +55,7 @@ class Comparer:
         self._chosen: Run | None = None  # as B; None is the newest but A
         self._last: Run | None = None
         self._measured: dict[int, SampleMeasures] = {}
-        self._stale = False
+        self._stale, self._screen_pixel = False, 1.0
         state.postprocessing.events.cleaning.connect(self._forget_numbers)
         state.reading.events.blind.connect(self._on_blind)
 
@@ -155,6 +156,8 @@ class Comparer:
         self._beside.update()
         if self._comparing.shown and not self._beside.on:
             self._comparing.shown = ""
+        if self._comparing.shown == RUNS_BESIDE and self._screen_pixel != self._browser.framing.screen_pixel:
+            self._draw()  # the experts' letters stand elsewhere now
 
     def _show(self, what: str) -> None:
         if self._state.reading.blind:
@@ -164,7 +167,7 @@ class Comparer:
         self._draw()
 
     def _draw(self) -> None:
-        self._stale = False
+        self._stale, self._screen_pixel = False, self._browser.framing.screen_pixel
         case, origin, place = self._browser.case, self._browser.origin, self._browser.place
         first, second = self.first, self.second
         if case is None or origin is None:
@@ -174,7 +177,10 @@ class Comparer:
         elif self._comparing.shown == RUNS_BESIDE and first is not None and second is not None:
             pairs = zip(_names(first, second), (first, second), strict=True)
             self._beside.show(
-                [run_picture(name, case, origin, place, self._cleaned(run), run.place) for name, run in pairs]
+                [
+                    run_picture(name, case, origin, place, self._cleaned(run), run.place, self._screen_pixel)
+                    for name, run in pairs
+                ]
             )
         else:
             self.leave()
@@ -234,12 +240,17 @@ class Comparer:
 
 
 _ROWS: tuple[tuple[str, str, Callable[[SampleMeasures], float]], ...] = (
-    ("GED (V)", "Generalised energy distance, self-pairs in; 0 is best", lambda one: one.ged_v),
-    ("GED (U)", "The same without the samples' self-pairs: does not fall with n by itself", lambda one: one.ged_u),
-    ("Dice", "Mean dice over all pairs of a sample and an expert; 1 is best", lambda one: one.scores["dice"]),
-    ("HM IoU", "IoU of samples and experts, matched one to one; 1 is best", lambda one: one.hm_iou),
-    ("Diversity", "Mean distance between two different samples", lambda one: one.scores["diversity_model"]),
-    ("Empty", "Share of empty samples", lambda one: one.n_empty / one.n),
+    *(
+        (SCORES[name].heading, SCORES[name].about, take)
+        for name, take in (
+            ("ged_v", lambda one: one.ged_v),
+            ("ged_u", lambda one: one.ged_u),
+            ("dice", lambda one: one.scores["dice"]),
+            ("hm_iou", lambda one: one.hm_iou),
+            ("diversity_model", lambda one: one.scores["diversity_model"]),
+            ("empty_model", lambda one: one.n_empty / one.n),
+        )
+    ),
     (
         "Mean area",
         "Mean area of the samples, in mm² where the spacing is known, else pixels",

@@ -1,13 +1,13 @@
 """Connects what is shown, what is asked for, and the jobs that do it.  No Qt.
 
-Docks set fields of the state and call the verbs of the controller and of its parts.  A timer calls `Controller.tick`,
-which brings in what the processes sent and does the work that must not be done at every single event.  An
-`AmbisegError` becomes one notification here, wherever it came from.
+Docks and keys set fields of the state and call the verbs of a part: `controller.player.step(1)`.  The controller makes
+the parts, lets them work in turn (`Controller.tick`, called by a timer), and has the few verbs that need several of
+them.  Parts raise `AmbisegError`; it becomes one notification where the user's deed or the timer came in, by
+`notices.notified` or `notices.notifying`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ambiseg._compat import unwrapped
+from napari_ambiseg.autosave import Autosave
 from napari_ambiseg.backlog import Backlog
 from napari_ambiseg.bare import BareImage
 from napari_ambiseg.browser import Browser
@@ -22,28 +23,29 @@ from napari_ambiseg.casebook import Casebook
 from napari_ambiseg.comparing import Comparer
 from napari_ambiseg.converting import Converter
 from napari_ambiseg.dimming import Dimmer
-from napari_ambiseg.display import Display
 from napari_ambiseg.drawing import Drawing
 from napari_ambiseg.engine import Engine
 from napari_ambiseg.hover import Hover
 from napari_ambiseg.kept_runs import content_in
 from napari_ambiseg.known_models import KnownModels
 from napari_ambiseg.layers.book import LayerBook
-from napari_ambiseg.layers.maps import NO_MAP
-from napari_ambiseg.notices import OPEN_FIRST, REVEAL_FIRST, advise, notifying
+from napari_ambiseg.notices import OPEN_FIRST, REVEAL_FIRST, advise, notified, notifying
+from napari_ambiseg.opener import Opener
 from napari_ambiseg.output import Output
+from napari_ambiseg.overlays import Overlays
 from napari_ambiseg.own_layers import OwnLayers
+from napari_ambiseg.painting import Painting
 from napari_ambiseg.placing import Placer
 from napari_ambiseg.player import Player
 from napari_ambiseg.reader import Reader
 from napari_ambiseg.results import Results
-from napari_ambiseg.runs import Run, RunCache
-from napari_ambiseg.sample_data import DEMO, DemoSet
+from napari_ambiseg.runs import RunCache
+from napari_ambiseg.scale_bar import ScaleBar
 from napari_ambiseg.session import Session
 from napari_ambiseg.settings import Settings, read_settings
-from napari_ambiseg.sources import HDF5, SCAN, SESSION, layout_of
+from napari_ambiseg.shelf import Shelf
+from napari_ambiseg.shown_case import ShownCase
 from napari_ambiseg.state import IDLE, ViewerState
-from napari_ambiseg.survey import Survey
 from napari_ambiseg.telling_layers import TellingLayers
 from napari_ambiseg.windowing import Windowing
 from training.records import AnnotatedSlice
@@ -68,9 +70,10 @@ class Controller:
 
     Attributes
     ----------
-    browser, display, windowing, bare, placer, player, results, drawing : the parts, which docks may ask
-    runs : the finished drawings of this session
-    models : the models that can be chosen
+    opener, browser, own, converter, session, autosave : what is open, and how it got there
+    drawing, player, results, backlog, shelf, runs, models : what is drawn, and by what
+    overlays, windowing, bare, placer, dimmer, hover, comparer, telling : what is seen of it
+    reader, casebook, output : what is said of it, and what is written
     """
 
     def __init__(self, viewer: ViewerModel, engine: Engine | None = None, settings: Settings | None = None) -> None:
@@ -83,26 +86,32 @@ class Controller:
         self.runs = RunCache()
         self.player = Player(self.state, self.layers, self.settings.previews_per_second)
         self.results = Results(self.state, self.layers)
-        self.drawing = Drawing(
-            self.state, self.engine, self.player, self.results, self._finish, self.settings.kept_frames
-        )
         self.casebook = Casebook()
         self._told_aside: dict[tuple[str, str], int] = {}  # by source and split, of how many entries
         self.browser = Browser(self.state, self.layers, self.casebook, self._leave, self._arrive)
-        self.reader = Reader(self.state, self.layers, self.browser, self.results, self.casebook, self._redraw)
-        self.display = Display(self.state, self.layers, self.browser, self.results)
+        self.shelf = Shelf(self.state, self.browser, self.runs, self.casebook, self.results, self.player)
+        self.drawing = Drawing(
+            self.state, self.engine, self.player, self.results, self.shelf.finish, self.settings.kept_frames
+        )
+        self.overlays = Overlays(self.state, self.layers, self.browser, self.results)
+        painting = Painting(self.layers, self.browser, self.overlays.show_own)
+        self.reader = Reader(self.state, self.layers, self.browser, self.results, self.casebook, painting, self._redraw)
         self.dimmer = Dimmer(self.state, self.layers)
         self.hover = Hover(self.state, self.layers, self.browser, self.results)
         self.windowing = Windowing(self.state, self.layers, self.browser)
         self.bare = BareImage(self.state, self.layers)
+        self.scale_bar = ScaleBar(self.state, self.layers, self.browser)
         self.placer = Placer(self.state, self.layers, self.browser, self.models)
         self.telling = TellingLayers(self.state, self.layers, self.browser)
         self.own = OwnLayers(self.state, self.layers, self.browser, self.runs)
-        self.backlog = Backlog(self.state, self.browser, self.runs, self._take, Engine)
+        self.backlog = Backlog(self.state, self.browser, self.runs, self.shelf.take, Engine)
         self.comparer = Comparer(self.state, self.layers, self.browser, self.results)
-        self.output = Output(self.state, self.browser, self.results, self.player, self.models)
-        self.session = Session(self.state, self.browser, self.placer, self.runs, self.casebook, self.settings.autosave)
-        self._converter = Converter(self.state.converting, self._open_hdf5, self._is_drawing)
+        shown = ShownCase(self.state, self.browser, self.results, self.player, self.casebook)
+        self.output = Output(self.state, shown, self.models, self.casebook)
+        self.session = Session(self.state, self.browser, self.placer, self.runs, self.casebook)
+        self.autosave = Autosave(self.state.sessions, self.session, self.browser, self.runs, self.settings.autosave)
+        self.converter = Converter(self.state.converting, notified(self.browser.open_hdf5), self._is_drawing)
+        self.opener = Opener(self.browser, self.own, self.session, self.converter, self.shelf)
         self.viewer.layers.events.inserted.connect(self._on_inserted)
         for layer in self.viewer.layers:
             self.browser.notice(layer)
@@ -117,80 +126,7 @@ class Controller:
         """The case that is shown."""
         return self.browser.case
 
-    @property
-    def survey(self) -> Survey | None:
-        """The numbers of all cases of the open split, as far as they are known; `tick` goes on with it."""
-        return self.browser.survey
-
-    def open_path(self, path: str | Path) -> None:
-        """Open annotated slices, a file or a folder: show the first case, or offer a conversion where it takes one.
-
-        A session goes on where it was left.
-        """
-        path = Path(path).absolute()  # a session must find it again from another folder
-        with notifying():
-            layout = layout_of(path)
-            if layout == HDF5:
-                self.browser.open_hdf5(str(path))
-            elif layout == SCAN:
-                self.own.open_scan(path)
-            elif layout == SESSION:
-                self.session.open(path)
-            else:
-                self._converter.offer(path, layout)
-
-    def use_layers(self) -> None:
-        """Read on the image that is selected in the layer list, with what its experts drew in selected layers."""
-        with notifying():
-            self.own.use_selected()
-
-    def choose_layer_window(self, window: str) -> None:
-        """Make the intensities of a layer's slices by another window."""
-        with notifying():
-            self.own.choose_window(window)
-
-    def put_masks_back(self) -> None:
-        """Add a layer of the user's own with how many of the shown samples mark each pixel of the whole image."""
-        with notifying():
-            self.own.put_back(self.results.run, self.results.cleaning)
-
-    def convert(self) -> None:
-        """Make HDF5 of what is offered; it opens by itself when it is there, unless samples are being drawn then."""
-        with notifying():
-            self._converter.start()
-
-    def convert_to(self, target: str | Path) -> None:
-        """Take another file as the one that a conversion is to make."""
-        self._converter.write_to(Path(target))
-
-    def cancel_conversion(self) -> None:
-        """Stop the conversion under way, or take back the offer of one, or put away its result."""
-        self._converter.cancel()
-
-    def open_converted(self) -> None:
-        """Open the file that a conversion made, now or earlier."""
-        self._converter.open_target()
-
-    def open_demo(self) -> None:
-        """Open the synthetic demo cases and show the first one."""
-        with notifying():
-            self.browser.open(DemoSet(), DEMO)
-
-    def open_split(self, split: str) -> None:
-        """Go to another split of the open file."""
-        with notifying():
-            self.browser.enter(split)
-
-    def open_case(self, index: int) -> None:
-        """Show a case of the split; an index outside it is brought back to its nearest end."""
-        with notifying():
-            self.browser.show(index)
-
-    def next_case(self, by: int = 1) -> None:
-        """Go ``by`` cases forward, or back where negative."""
-        with notifying():
-            self.browser.step(by)
-
+    @notified
     def generate(self) -> None:
         """Draw samples for the case that is shown, in its field; a drawing under way is dropped."""
         case, origin, field = self.case, self.browser.origin, self.state.placing.field
@@ -200,31 +136,19 @@ class Controller:
         if self.state.reading.blind:
             advise(REVEAL_FIRST)
             return
-        with notifying():
-            self.drawing.start(field.cut(case), origin, field, self.browser.place.within(field))
+        self.drawing.start(field.cut(case), origin, field, self.browser.place.within(field))
 
     def generate_or_cancel(self) -> None:
         """Draw samples, or stop the drawing that is under way: one key for both."""
         if self._is_drawing():
-            self.cancel()
+            self.drawing.cancel()
         else:
             self.generate()
 
-    def cancel(self) -> None:
-        """Stop the drawing under way; what came so far stays to be looked at."""
-        self.drawing.cancel()
-
-    def pause_or_resume(self) -> None:
-        """Hold the drawing under way at its next step, or go on with it."""
-        self.drawing.pause()
-
-    def step(self, by: int) -> None:
-        """Show the state of the reverse diffusion ``by`` frames on, up to the ends of what there is."""
-        self.player.step(by)
-
-    def next_sample(self) -> None:
-        """Show the next sample; after the last one, the first."""
-        self.player.next_sample()
+    @notified
+    def put_masks_back(self) -> None:
+        """Add a layer of the user's own with how many of the shown samples mark each pixel of the whole image."""
+        self.own.put_back(self.results.run, self.results.cleaning)
 
     def look_closely(self) -> None:
         """Aim the camera at what the experts marked; where it is aimed so, or nobody marked anything, at all of it."""
@@ -238,57 +162,26 @@ class Controller:
         first, last = (self.browser.place.world((float(row), float(column))) for row, column in _ends(marked))
         framing.zoom_to(first, last)
 
-    def toggle_map(self, name: str) -> None:
-        """Show a map, or none if it is the one that is shown."""
-        display = self.state.display
-        display.map = NO_MAP if display.map == name else name
-
-    def toggle_blind(self) -> None:
-        """Begin a blind read of the case that is shown, or reveal it."""
-        self.reader.toggle()
-
-    def toggle_flag(self) -> None:
-        """No flag on the case, important, unsure, and round again."""
-        self.reader.next_flag()
-
-    def ask_devices(self) -> None:
-        """Learn which devices there are; the answer arrives in the state."""
-        with notifying():
-            self.engine.ask_devices()
-
     def tick(self) -> None:
         """Bring everything up to date; called by a timer, returns within some milliseconds."""
         with notifying():
             self.browser.adopt()
-        with notifying():
-            self._converter.update()
-        self.drawing.update()
-        with notifying():
-            self.results.update()
-        with notifying():
-            self.own.update()
-        self.placer.update()
-        self.display.update()
-        self.hover.update()
-        self.player.update()
-        self.dimmer.update()
-        self.reader.update()
-        self.telling.update()
-        self.bare.update()
-        self.comparer.update()
-        with notifying():
-            self.backlog.update()
-        self.output.update()
-        self.session.update()
-        self.browser.framing.update()
+        parts = (
+            self.converter, self.drawing, self.results, self.own, self.placer, self.overlays, self.hover, self.player,
+            self.dimmer, self.reader, self.telling, self.bare, self.comparer, self.backlog, self.output, self.autosave,
+            self.browser.framing, self.scale_bar,
+        )  # fmt: skip
+        for part in parts:
+            with notifying():
+                part.update()
         self.browser.advance(_SURVEY_S)
 
     def close(self) -> None:
         """End all processes and let go of the file; to be called when the viewer is closed."""
-        self._converter.close()
+        self.converter.close()
         self.backlog.close()
         self.output.close()
-        self.session.close()
+        self.autosave.close()
         self.hover.close()
         self.engine.stop()
         self.browser.close()
@@ -302,14 +195,12 @@ class Controller:
         """Another case is shown: so is what was drawn for it before."""
         self._meet()
         self.placer.arrive()
-        self.display.redraw()
+        self.overlays.redraw()
         self.windowing.redraw()
         self.reader.arrive()
         self.comparer.arrive()
         self.session.recall()
-        origin = self.browser.origin
-        if origin is not None and (run := self.runs.get(origin)) is not None:
-            self._show(run)
+        self.shelf.arrive()
 
     def _meet(self) -> None:
         """Let the case book know which case is shown; say so where it has entries of others that were there before."""
@@ -325,28 +216,11 @@ class Controller:
                 "patients or images; it stays in the session and is not shown"
             )
 
-    def _finish(self, run: Run) -> None:
-        self.runs.put(run)
-        self.casebook.take(run, self.browser.key)
-        self.results.show(run)
-
-    def _take(self, run: Run, key: str) -> None:
-        """Keep a run that was drawn behind what is shown; show it where it belongs there."""
-        self.runs.put(run)
-        self.casebook.take(run, key)
-        if run.origin == self.browser.origin and self.results.run is None and not self._is_drawing():
-            self._show(run)
-
     def _redraw(self) -> None:
         """Show experts, maps and samples anew, after they were hidden."""
-        self.display.redraw()
+        self.overlays.redraw()
         self.results.redraw()
-
-    def _show(self, run: Run) -> None:
-        """Show a run of the case that is shown, made now or earlier."""
-        self.state.placing.field = run.field
-        self.results.show(run)
-        self.player.show(run)
+        self.player.redraw()
 
     def _begin_as_set(self) -> None:
         """Begin with what the user set for all sessions."""
@@ -354,10 +228,6 @@ class Controller:
         sampling.device, sampling.n_samples = kept.device, kept.samples
         sampling.wish = SamplingWish(steps=kept.steps or None)
         self.state.display.window, self.state.display.outline_width = kept.window, kept.outline_width
-
-    def _open_hdf5(self, path: str) -> None:
-        with notifying():
-            self.browser.open_hdf5(path)
 
     def _is_drawing(self) -> bool:
         return self.state.sampling.status != IDLE

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ambiseg.measures import ExpertMeasures, SampleMeasures
 from training.metrics import tally
+from training.metrics.glossary import SCORES
 from training.postprocess import survivors
 from training.records import BoolArray
 
@@ -48,9 +49,13 @@ def _dice_of_experts(experts: ExpertMeasures) -> float:
     return float(((2 * iou / (1 + iou)).sum() - n) / (n * n - n))
 
 
+def _of_glossary(name: str) -> Curve:
+    """A score, in the words of the glossary."""
+    return Curve(name, SCORES[name].heading, SCORES[name].about, lambda at, _: at.scores[name])
+
+
 CURVES = (
-    Curve("ged_v", "GED (V)", "distance to the experts; lower is better", lambda at, _: at.scores["ged_v"]),
-    Curve("ged_u", "GED (U)", "the same without self-pairs of the samples", lambda at, _: at.scores["ged_u"]),
+    *(_of_glossary(name) for name in ("ged_v", "ged_u")),
     Curve(
         "area",
         "mean area ({unit})",
@@ -66,18 +71,16 @@ CURVES = (
         lambda experts: 1 - experts.n_found / experts.n_experts,
         whole=1.0,
     ),
-    Curve(
-        "dice",
-        "dice",
-        "mean over all pairs of a sample and an expert; the line is the mean over pairs of experts",
-        lambda at, _: at.scores["dice"],
-        _dice_of_experts,
+    replace(
+        _of_glossary("dice"),
+        meaning=f"{SCORES['dice'].about} The line is the mean over pairs of experts.",
+        of_experts=_dice_of_experts,
         whole=1.0,
     ),
     Curve(
         "change",
-        "change",
-        "mean of 1 - IoU between a sample's mask and its own one state before",
+        "change from step to step",
+        "mean of 1 − IoU between a sample's mask and its own one state before",
         lambda _, change: change,
         whole=1.0,
     ),

@@ -105,6 +105,7 @@ class Drawing:
             watched=self._watched,
         )
         self._origin, self._field, self._place, self._device = origin, field, place, ""
+        self._player.prepare(place)
         self._engine.start(self._request)
         wish.status, wish.message = LOADING, f"loading {wish.model} ..."
 
@@ -155,7 +156,7 @@ class Drawing:
         self._engine.cancel()
         self._request = None
         self._answers = deque(answer for answer in self._answers if isinstance(answer, Devices | Estimate | Died))
-        self._player.forget()
+        self._player.forget(keep_sliders=keep_sliders)
         self._results.forget()
         sampling = self._state.sampling
         sampling.status, sampling.progress, sampling.message, sampling.note, sampling.provenance = IDLE, 0.0, "", "", ""

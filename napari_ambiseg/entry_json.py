@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from napari_ambiseg.entries import FLAGS, Entry
-from napari_ambiseg.likeness import Distance
+from napari_ambiseg.entries import FLAGS, ComparedWith, Entry
 from training.errors import DataFormatError
+from training.export.own_reading import Distance
 from training.records import BoolArray
 
 _LONGEST_NOTE = 2000  # letters
 _LARGEST_MASK = 2**26  # pixels
 _LONGEST_NAME = 4096
+_LONGEST_READ_S = 1e9
+_WIDEST_PIXEL_MM = 1e4
 _TEXTS = {"note": _LONGEST_NOTE, "model": _LONGEST_NAME, "patient": _LONGEST_NAME}
 
 
@@ -33,6 +35,10 @@ def as_json(entry: Entry) -> dict[str, Any]:
             value = {"shape": list(value.shape), "runs": _runs(value)}
         elif field.name == "distances":
             value = [[one.name, one.distance, one.dice, one.area] for one in entry.distances]
+        elif field.name == "spacing_mm":
+            value = list(value)
+        elif field.name == "compared":
+            value = asdict(value)
         told[field.name] = value
     return told
 
@@ -66,10 +72,10 @@ def from_json(value: Any, what: str) -> tuple[tuple[str, str, str], Entry]:
         _text(value.get(name), _LONGEST_NAME, f"{what}, {name}") for name in ("source", "split", "key")
     )
     found = {name: value[name] for name in value if name not in ("source", "split", "key")}
-    for name in ("seen", "revealed", "changed"):
+    for name in ("seen", "revealed", "changed", "model_seen"):
         if name in found:
             _require_time(found[name], f"{what}, {name}")
-    for name in ("nothing", "blind"):
+    for name in ("nothing", "blind", "after_model"):
         if not isinstance(found.get(name, False), bool):
             raise DataFormatError(f"{what}, {name}: must be true or false, got {found[name]!r}")
     if not isinstance(found.get("flag", ""), str):
@@ -80,8 +86,15 @@ def from_json(value: Any, what: str) -> tuple[tuple[str, str, str], Entry]:
         found["distances"] = _distances(found["distances"], f"{what}, distances")
     if "ged" in found:
         found["ged"] = _number(found["ged"], -2.0, 2.0, f"{what}, ged")
-    if "n" in found and (type(found["n"]) is not int or found["n"] < 0):
-        raise DataFormatError(f"{what}, n: must be a whole number of samples, got {found['n']!r}")
+    if "seconds" in found:
+        found["seconds"] = _number(found["seconds"], 0.0, _LONGEST_READ_S, f"{what}, seconds")
+    if "spacing_mm" in found:
+        found["spacing_mm"] = _spacing(found["spacing_mm"], f"{what}, spacing_mm")
+    if "compared" in found:
+        found["compared"] = _compared(found["compared"], f"{what}, compared")
+    for name in ("n", "seed"):
+        if name in found:
+            _require_count(found[name], f"{what}, {name}")
     return (source, split, key), checked(Entry(**found), what)
 
 
@@ -120,6 +133,30 @@ def _number(value: Any, low: float, high: float, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise DataFormatError(f"{what}: must be a number from {low:g} to {high:g}, got {value!r}")
     return float(value)
+
+
+def _require_count(value: Any, what: str) -> None:
+    if type(value) is not int or value < 0:
+        raise DataFormatError(f"{what}: must be a whole number, 0 or more, got {value!r}")
+
+
+def _spacing(value: Any, what: str) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise DataFormatError(f"{what}: must be two numbers of mm, got {value!r}")
+    row, column = (_number(one, 0.0, _WIDEST_PIXEL_MM, what) for one in value)
+    if not (row and column):
+        raise DataFormatError(f"{what}: must be above 0 mm, got {value!r}")
+    return row, column
+
+
+def _compared(value: Any, what: str) -> ComparedWith:
+    if not isinstance(value, dict) or set(value) != {field.name for field in fields(ComparedWith)}:
+        raise DataFormatError(f"{what}: must be an object with model, n, seed and cleaning, got {value!r}")
+    for name in ("n", "seed"):
+        _require_count(value[name], f"{what}, {name}")
+    for name in ("model", "cleaning"):
+        _text(value[name], _LONGEST_NAME, f"{what}, {name}")
+    return ComparedWith(**value)
 
 
 def _mask(value: Any, what: str) -> BoolArray:

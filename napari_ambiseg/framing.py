@@ -28,7 +28,8 @@ class Framing:
         self._extent: tuple[float, ...] | None = None  # of the slice that is shown, in the world
         self._steps: tuple[float, ...] = (1.0, 1.0)  # of its pixels there
         self._aimed: tuple[float, ...] = ()  # the camera as it was aimed at a whole slice
-        self._canvas: tuple[int, ...] = ()  # its size then
+        self._canvas: tuple[int, ...] = ()  # its size when it was last looked at
+        self._sliders = 0  # of napari's, below the canvas then
         self._close: tuple[float, ...] = ()  # the camera as it was aimed at a lesion
 
     def begin(self) -> None:
@@ -69,6 +70,14 @@ class Framing:
         return float(self._camera.zoom) * min(self._steps)
 
     @property
+    def screen_pixel(self) -> float:
+        """Size of a pixel of the screen, in pixels of the slice, about.
+
+        In steps of half an octave, so that zooming does not draw anew at each turn of the wheel what depends on it.
+        """
+        return float(2 ** (-round(2 * math.log2(self.pixel_on_screen)) / 2))
+
+    @property
     def is_close(self) -> bool:
         """Whether the camera is where `zoom_to` aimed it last."""
         return self._close == _pose(self._camera)
@@ -78,9 +87,23 @@ class Framing:
         self._aim()
 
     def update(self) -> None:
-        """Aim anew where the canvas has got another size and nobody has moved the camera."""
-        if self._extent is not None and canvas_size(self._layers.viewer) != self._canvas and self._is_untouched():
+        """Aim anew where the canvas has got another size and nobody has moved the camera.
+
+        Where somebody has, and napari's sliders come or go below the canvas, the picture stays in its place.
+        """
+        viewer = self._layers.viewer
+        before, self._canvas = self._canvas, canvas_size(viewer)
+        if self._extent is None or self._canvas == before:
+            return
+        sliders, self._sliders = self._sliders, _slider_count(viewer)
+        if self._is_untouched():
             self._aim()
+        elif before and sliders != self._sliders and not grid_of(viewer).enabled:
+            eye, was_close = self._camera, self.is_close
+            *depth, row, column = eye.center
+            eye.center = (*depth, row + (self._canvas[0] - before[0]) / 2 / eye.zoom, column)
+            if was_close:
+                self._close = _pose(eye)
 
     @property
     def _camera(self) -> Any:
@@ -101,7 +124,13 @@ class Framing:
             eye.zoom = (1 - _MARGIN) * min(
                 side / length for side, length in zip(canvas_size(viewer), self._extent, strict=True)
             )
-        self._aimed, self._canvas = _pose(eye), canvas_size(viewer)
+        self._aimed, self._canvas, self._sliders = _pose(eye), canvas_size(viewer), _slider_count(viewer)
+
+
+def _slider_count(viewer: Any) -> int:
+    """How many sliders napari shows: one for each axis that is not displayed and has anything to go through."""
+    dims = viewer.dims
+    return sum(count > 1 for axis, count in enumerate(dims.nsteps) if axis not in dims.displayed)
 
 
 def _pose(eye: Any) -> tuple[float, ...]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec
 
 from training.errors import AmbisegError
+
+_P = ParamSpec("_P")
 
 #: What stands where something would be told of experts or model during a blind read, and what has to be done then.
 BLIND = "Blind read: reveal to see"
@@ -36,3 +40,14 @@ def notifying() -> Iterator[None]:
         yield
     except AmbisegError as error:
         notify(str(error))
+
+
+def notified(verb: Callable[_P, object]) -> Callable[_P, None]:
+    """The same verb for a button, key or menu to call: `notifying`, and without an answer."""
+
+    @wraps(verb)
+    def told(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        with notifying():
+            verb(*args, **kwargs)
+
+    return told

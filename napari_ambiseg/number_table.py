@@ -6,19 +6,21 @@ import csv
 import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_ambiseg.measures import SampleMeasures
+from training.metrics.comparison import Estimator
+from training.metrics.glossary import SCORES
 from training.metrics.resampling import FEWEST
 
 UNDEFINED = "–"
 _RANGE_TOOLTIP = (
-    "Where 95 % of the GEDs fall if the {n} samples are drawn anew from themselves, the experts staying as they are. "
+    "Where 95 % of the GEDs fall if the n samples are drawn anew from themselves, the experts staying as they are. "
     "It tells how far the number hangs on the few samples drawn, not how good the model is"
 )
 _FLOOR_TOOLTIP = (
-    "What even the true distribution of opinions scores on average, if these experts were independent draws from it: "
-    "{formula}, D being their diversity. No bound for a single slice, and experts are not quite independent"
+    "The floor: what even the true distribution of opinions scores on average, if these experts were independent draws "
+    "from it: {formula}, D being their diversity. No bound for a single slice, and experts are not quite independent"
 )
 
 
@@ -54,105 +56,50 @@ class Number:
         return _written(value)
 
 
-def _score(name: str) -> Callable[[SampleMeasures], float]:
-    return lambda measures: measures.scores[name]
+def _score(name: str, of: Callable[[SampleMeasures], float] | None = None, *, head: bool = False) -> Number:
+    """A score of the glossary, in its words."""
+    score = SCORES[name]
+    return Number(name, score.heading, score.about, of or (lambda measures: measures.scores[name]), head)
+
+
+def _term(sign: str, name: str) -> Number:
+    """A term of the GED, as it stands in the sum."""
+    score = SCORES[name]
+    return Number(name, f"{sign} {score.heading.lower()}", score.about, lambda measures: measures.scores[name])
+
+
+def _range(estimator: Estimator) -> Number:
+    name = f"ged_{estimator.lower()}_range"
+    return Number(name, "    95 % range", _RANGE_TOOLTIP, lambda measures: measures.ranges[estimator])
+
+
+def _best(estimator: Estimator, formula: str) -> Number:
+    name, tooltip = f"ged_{estimator.lower()}_floor", _FLOOR_TOOLTIP.format(formula=formula)
+    return Number(name, "    best to expect", tooltip, lambda measures: measures.floors[estimator])
 
 
 GED = (
     Number(
         "2_ged_cross",
         "2 × samples to experts",
-        "Twice the mean of 1 − IoU over all pairs of a sample and an expert",
+        f"Twice this: {SCORES['ged_cross'].about}",
         lambda measures: 2 * measures.cross,
     ),
-    Number(
-        "ged_samples",
-        "− among samples",
-        "Mean of 1 − IoU over all pairs of samples, each with itself too",
-        _score("ged_samples"),
-    ),
-    Number(
-        "ged_experts",
-        "− among experts",
-        "Mean of 1 − IoU over all pairs of experts, each with itself too: E[d(y, y')]",
-        _score("ged_experts"),
-    ),
-    Number(
-        "ged_v",
-        "= GED (V)",
-        "How far the samples, as a set, are from the experts: 0 is the same opinions, equally often. V keeps each "
-        "sample's pair with itself: it is what papers print, and it falls with n",
-        _score("ged_v"),
-        head=True,
-    ),
-    Number("ged_v_range", "    95 % range", _RANGE_TOOLTIP.format(n="n"), lambda measures: measures.ranges["V"]),
-    Number(
-        "ged_v_floor",
-        "    floor, if independent",
-        _FLOOR_TOOLTIP.format(formula="D/K + D/n"),
-        lambda measures: measures.floors["V"],
-    ),
-    Number(
-        "ged_u",
-        "GED (U)",
-        "The same without the samples' pairs with themselves: one number whatever n is. May fall a little below 0",
-        _score("ged_u"),
-        head=True,
-    ),
-    Number("ged_u_range", "    95 % range", _RANGE_TOOLTIP.format(n="n"), lambda measures: measures.ranges["U"]),
-    Number(
-        "ged_u_floor",
-        "    floor, if independent",
-        _FLOOR_TOOLTIP.format(formula="D/K"),
-        lambda measures: measures.floors["U"],
-    ),
+    _term("−", "ged_samples"),
+    _term("−", "ged_experts"),
+    replace(_score("ged_v", head=True), title=f"= {SCORES['ged_v'].heading}"),
+    _range("V"),
+    _best("V", "D/K + D/n"),
+    _score("ged_u", head=True),
+    _range("U"),
+    _best("U", "D/K"),
 )
 
 OVERLAP = (
-    Number(
-        "dice",
-        "Dice, mean of all pairs",
-        "How much a sample and an expert overlap, over all pairs; two empty masks count 1. A model that always draws "
-        "the experts' mean can beat one that draws all their opinions: read it beside the diversity",
-        _score("dice"),
-    ),
-    Number(
-        "hm_iou",
-        "Hungarian IoU",
-        "Samples and experts are paired one to one, as well as possible: their mean IoU. High if each opinion is drawn "
-        "about as often as it is held",
-        lambda measures: measures.hm_iou,
-    ),
-    Number(
-        "soft_dice",
-        "Soft dice",
-        "How much the two maps of votes overlap, cut at five levels",
-        _score("soft_dice"),
-    ),
-    Number(
-        "consensus_dice",
-        "Consensus dice",
-        "How much the region of most samples overlaps with that of most experts; half is no majority",
-        _score("consensus_dice"),
-    ),
-    Number(
-        "presence_error",
-        "Presence error",
-        "How far the share of samples that show a lesion is from the share of experts who see one; 0 is best",
-        _score("presence_error"),
-    ),
-    Number(
-        "diversity_model",
-        "Diversity of the samples",
-        "Mean of 1 − IoU over all pairs of different samples: a good model is as divided as the experts",
-        _score("diversity_model"),
-    ),
-    Number(
-        "diversity_experts",
-        "Diversity of the experts",
-        "Mean of 1 − IoU over all pairs of different experts; undefined for one",
-        _score("diversity_experts"),
-    ),
+    _score("dice"),
+    _score("hm_iou", lambda measures: measures.hm_iou),
+    *(_score(name) for name in ("soft_dice", "consensus_dice", "presence_error")),
+    *(_score(name) for name in ("diversity_model", "diversity_experts")),
 )
 
 

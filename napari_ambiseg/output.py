@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from napari_ambiseg.background import Background, Work
-from napari_ambiseg.browser import Browser
+from napari_ambiseg.casebook import Casebook
 from napari_ambiseg.cautions import caution
 from napari_ambiseg.commands import run_command
 from napari_ambiseg.dock_names import OUTPUT
-from napari_ambiseg.entries import FLAGS
 from napari_ambiseg.known_models import KnownModels
 from napari_ambiseg.notices import REVEAL_FIRST, notify
-from napari_ambiseg.player import Player
-from napari_ambiseg.products import FIGURE, MASKS, MOVIE, NUMBERS, PRODUCTS, Options, require_suffix
-from napari_ambiseg.results import Results
-from napari_ambiseg.runs import Frames, Run
+from napari_ambiseg.products import FIGURE, MASKS, MOVIE, NUMBERS, PRODUCTS, READINGS, Options, require_suffix
+from napari_ambiseg.reading_table import write_readings
+from napari_ambiseg.runs import Run
+from napari_ambiseg.shown_case import ShownCase
 from napari_ambiseg.state import IDLE, ViewerState
 from training.errors import AmbisegError, CheckpointError, ConfigError
-from training.export import DrawnCase, find_form
+from training.export import find_form
 from training.export.frames import Look
 from training.export.movie import Pace, film
 from training.export.table import write_table
 from training.postprocess import Cleaning
-from training.records import SampleSet, Trajectory
 
 
 class Output:
@@ -37,22 +32,19 @@ class Output:
     Parameters
     ----------
     state : its output part says what is being written
-    browser : has the whole slice
-    results : has the masks
-    player : has the states of the walk
+    shown : what it is made from
     models : have the cards that say what to mind
+    casebook : has what was read, flagged and noted
     """
 
     def __init__(
         self,
         state: ViewerState,
-        browser: Browser,
-        results: Results,
-        player: Player,
+        shown: ShownCase,
         models: KnownModels,
+        casebook: Casebook,
     ) -> None:
-        self._state, self._browser, self._results, self._player = state, browser, results, player
-        self._models = models
+        self._state, self.shown, self._models, self._casebook = state, shown, models, casebook
         self._background = Background("ambiseg-output", self._on_done, self._on_cancelled, self._on_failed)
         self._path = Path()
 
@@ -60,19 +52,23 @@ class Output:
         """Why this cannot be written now, in one line; "" where it can."""
         if self._state.reading.blind:
             return f"{REVEAL_FIRST[:1].upper()}{REVEAL_FIRST[1:]}."
+        if product == READINGS:
+            return "" if len(self._casebook) else "Open a case first: there is nothing to tell yet."
         if self._state.sampling.status != IDLE:
             return "The masks are still being drawn."
-        run = self._run()
+        run = self.shown.run
         if product == MOVIE:
-            frames = self._frames()
+            frames = self.shown.frames
             return "" if frames is not None and frames.times else "There are no steps to show: generate samples first."
         return "" if run is not None else "Generate samples first."
 
     def suggested(self, product: str) -> str:
-        """A name for the file, without its end, made from the case's."""
-        case = self._browser.case
-        key = "case" if case is None else re.sub(r"[^\w.-]+", "_", case.key).strip("._") or "case"
-        return key[:100] + {MASKS: "-masks", NUMBERS: "-numbers", MOVIE: "-steps"}.get(product, "")
+        """A name for the file, without its end, made from the case's, or from the data's for all cases."""
+        if product == READINGS:
+            return f"{_as_name(Path(self._state.browsing.source).stem, 'all')}-readings"
+        return _as_name(self.shown.key, "case") + {MASKS: "-masks", NUMBERS: "-numbers", MOVIE: "-steps"}.get(
+            product, ""
+        )
 
     def files(self, product: str, path: Path) -> tuple[Path, ...]:
         """Every file that `write` would make or replace.
@@ -85,48 +81,7 @@ class Output:
         require_suffix(product, path)
         if product != MASKS:
             return (path,)
-        return find_form(path, self._dicom()).files(path, self.drawn())
-
-    def drawn(self) -> DrawnCase:
-        """The case that is shown, with its masks as drawn and as cleaned.
-
-        Raises
-        ------
-        ConfigError
-            If there are none yet.
-        """
-        run, case = self._run(), self._browser.case
-        if run is None or case is None:
-            raise ConfigError("there are no samples of this case yet; generate some first")
-        cleaning = self._results.cleaning
-        whole = run.field.is_whole(case.image.shape)
-        drawn = DrawnCase(
-            case=case,
-            samples=SampleSet(run.masks, run.seed, run.provenance),
-            cleaned=None if cleaning.is_nothing else cleaning.apply(run.masks, run.x0_hat),
-            cleaning=cleaning,
-            geometry=self._browser.geometry,
-            field=None if whole else run.field,
-        )
-        return _with_walk(drawn, run.frames)
-
-    def walked(self) -> DrawnCase:
-        """The walk that is shown, be it whole or broken off; its masks are those of its last state.
-
-        Raises
-        ------
-        ConfigError
-            If there is none.
-        """
-        if self._run() is not None:
-            return self.drawn()
-        frames, case, place = self._frames(), self._browser.case, self._state.placing.field
-        if frames is None or not frames.times or case is None or place is None:
-            raise ConfigError("there are no steps to show; generate samples first")
-        masks = frames.x0_hat[:, len(frames.times) - 1] > 0
-        whole = place.is_whole(case.image.shape)
-        samples = SampleSet(masks, self._state.sampling.seed, {"model": self._state.sampling.model})
-        return _with_walk(DrawnCase(case, samples, field=None if whole else place), frames)
+        return find_form(path, self.shown.dicom).files(path, self.shown.drawn())
 
     def options(self, dpi: float = 300.0) -> Options:
         """How pictures and movies look as they are asked for now: a movie shows what the trajectory does."""
@@ -194,23 +149,26 @@ class Output:
 
     def _masks(self, path: Path) -> Callable[[], tuple[Path, ...]]:
         """What writes the masks that are shown now."""
-        form, drawn = find_form(path, self._dicom()), self.drawn()
+        form, drawn = find_form(path, self.shown.dicom), self.shown.drawn()
         return lambda: form.write(path, drawn)
 
     def _work(self, product: str, path: Path, options: Options) -> Work:
         """Everything is looked up now, in the window's thread; only arrays that do not change go to the other one."""
+        if product == READINGS:
+            rows = self._casebook.all()
+            return _once(lambda: write_readings(path, rows))
         if product == MOVIE:
-            drawn = self.walked()
+            drawn = self.shown.walked()
             count = 0 if drawn.trajectory is None else len(drawn.trajectory.t)
             return _shares(film(path, drawn, options.look, options.pace), count)
         if product == MASKS:
             return _once(self._masks(path))
-        drawn = self.drawn()
-        run, reading = self._run(), self._state.reading
+        drawn = self.shown.drawn()
+        run = self.shown.run
         warnings = self._warnings(run)
         if product == NUMBERS:
             return _once(lambda: write_table(path, drawn, warnings))
-        flag, note = FLAGS.get(reading.flag, reading.flag) if reading.flag else "", reading.note
+        flag, note = self.shown.flag, self._state.reading.note
         command = "" if run is None else _command(run, drawn.cleaning)
 
         def draw() -> None:
@@ -236,20 +194,6 @@ class Output:
         text = caution(card, run.case.key, run.field.shape)
         return (text,) if text else ()
 
-    def _dicom(self) -> str | None:
-        """The DICOM file that the slice is, which a segmentation refers to; None where it is none."""
-        opened = self._browser.layer_set
-        return None if opened is None else opened.plane.dicom or None
-
-    def _run(self) -> Run | None:
-        """What is shown, if it is of the case that is shown."""
-        run = self._results.run
-        return run if run is not None and run.origin == self._browser.origin else None
-
-    def _frames(self) -> Frames | None:
-        run = self._run()
-        return self._player.frames() if run is None else run.frames
-
     def _on_done(self) -> None:
         self._end(f"{self._path.name} is written", str(self._path))
 
@@ -263,16 +207,6 @@ class Output:
     def _end(self, message: str, written: str = "") -> None:
         state = self._state.output
         state.writing, state.progress, state.message, state.written = "", 0.0, message, written
-
-
-def _with_walk(drawn: DrawnCase, frames: Frames | None) -> DrawnCase:
-    """The same with the states that came."""
-    if frames is None or not frames.times:
-        return drawn
-    count = len(frames.times)
-    states = (np.moveaxis(quantity[:, :count], 1, 0) for quantity in (frames.x_t, frames.x0_hat))
-    trajectory = Trajectory(np.array(frames.times, np.float32), *states)
-    return replace(drawn, trajectory=trajectory, steps=tuple(frames.steps[:count]), n_steps=frames.n_steps)
 
 
 def _shares(frames: Generator[int], count: int) -> Work:
@@ -290,6 +224,11 @@ def _command(run: Run, cleaning: Cleaning) -> str:
         return run_command(run, cleaning)
     except ConfigError:
         return ""
+
+
+def _as_name(text: str, otherwise: str) -> str:
+    """A text as the name of a file, without its end."""
+    return (re.sub(r"[^\w.-]+", "_", text).strip("._") or otherwise)[:100]
 
 
 def _once(write: Callable[[], object]) -> Work:

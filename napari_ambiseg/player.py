@@ -21,14 +21,15 @@ from training.metrics import iou
 from training.records import AnnotatedSlice, BoolArray, HalfArray
 
 _LONGEST_HURRY_S = 1.0  # frames that were due within this time are made up for, not more
-_CHARACTER_PX = 8  # width of one on the canvas, at most, in napari's size of text
+_SLIDERS = ("sample (from 0)", "step")  # napari counts from 0, as we do steps: 0 is the noise before the first
+_CHARACTER_PX = 9.5  # width of one on the canvas, at most, in napari's size of text
 
 
 class Player:
     """Holds the frames of one walk, two float16 arrays (N, frames, H, W) that are filled in place.
 
-    A frame that has not come yet is NaN, which napari leaves transparent.  Once napari's sliders are there they stay
-    from case to case, so that the image does not jump; they go with the data, or with a model that has no steps.
+    A frame that has not come yet is NaN, which napari leaves transparent.  napari's sliders are there while there is
+    something to scrub through; the layer itself stays, since napari takes a third of a second to make one.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ class Player:
         events.sample.connect(self._show_frame)
         events.quantity.connect(self._show)
         events.playing.connect(self._start_clock)
-        state.reading.events.blind.connect(self._on_blind)
+        state.reading.events.blind.connect(self._write)
         state.browsing.events.source.connect(self._remove_sliders)
 
     @property
@@ -65,6 +66,12 @@ class Player:
     def steps(self) -> tuple[int, ...]:
         """Index in the walk of each frame that is there."""
         return self._steps
+
+    def prepare(self, place: Place) -> None:
+        """Make the layer of a walk that is about to begin, where it is not there yet: it takes napari its time."""
+        if self._layers.find(TRAJECTORY) is None:
+            nothing = np.full((1, 1, 1, 1), np.nan, np.float16)
+            self._layers.show(trajectory_layer(nothing, self._playback.quantity, place))
 
     def begin(self, loaded: Loaded, case: AnnotatedSlice, n: int, place: Place) -> None:
         """Make room for the states of a walk of ``n`` samples that will come."""
@@ -111,15 +118,18 @@ class Player:
             self._playback.n_frames = count
             self._show()
 
-    def forget(self) -> None:
-        """Back to no walk at all."""
+    def forget(self, *, keep_sliders: bool = False) -> None:
+        """Back to no walk at all; napari's sliders go too, but where another walk begins at once."""
         self._frames, self._steps, self._masks, self._stale = {}, (), None, False
         playback = self._playback
         playback.playing = playback.following = False
         playback.times, playback.log_snr, playback.measures, playback.changes = (), (), (), ()
         playback.n_frames, playback.n_samples = 0, 0
         playback.frame = playback.sample = 0
-        self._layers.blank_trajectory()
+        if keep_sliders:
+            self._layers.blank_trajectory()
+        else:
+            self._layers.clear(TRAJECTORY)
         self._write()
 
     def show(self, run: Run) -> None:
@@ -136,6 +146,11 @@ class Player:
         with self._layers.by_us():
             playback.frame = len(frames.times) - 1
         self._show()
+
+    def redraw(self) -> None:
+        """Show the frame anew, after it was hidden during a blind read."""
+        self._show()
+        self._write()
 
     def frames(self) -> Frames | None:
         """The states that came, None where there was no walk."""
@@ -227,8 +242,8 @@ class Player:
             self._layers.show(trajectory_layer(self._frames[quantity], quantity, self._place))
             inner = self._place.ndim
             plane = ("y", "x") if inner == 2 else viewer.dims.axis_labels[-inner:]
-            labels = (*viewer.dims.axis_labels[: -inner - 2], "sample", "step", *plane)
-            if viewer.dims.axis_labels != labels:
+            labels = (*viewer.dims.axis_labels[: -inner - 2], *_SLIDERS, *plane)
+            if len(labels) == viewer.dims.ndim and viewer.dims.axis_labels != labels:
                 viewer.dims.axis_labels = labels
                 fit_slider_labels(viewer)
         self._show_frame()
@@ -258,12 +273,6 @@ class Player:
         playback.sample = min(sample, playback.n_samples - 1)
         playback.frame = min(frame, playback.n_frames - 1)
 
-    def _on_blind(self, blind: bool) -> None:
-        """What was kept from the layer during a blind read is shown in it again."""
-        if not blind:
-            self._show()
-        self._write()
-
     def _remove_sliders(self) -> None:
         """Other data are being opened: what is shown is about to be forgotten."""
         self._layers.clear(TRAJECTORY)
@@ -271,6 +280,6 @@ class Player:
     def _write(self) -> None:
         overlay = text_overlay(self._layers.viewer)
         self._width = canvas_size(self._layers.viewer)[1]
-        text = fitting(self._text_parts(), self._width // _CHARACTER_PX)
+        text = fitting(self._text_parts(), int(self._width / _CHARACTER_PX))
         if overlay.text != text or overlay.visible != bool(text):
             overlay.text, overlay.visible = text, bool(text)

@@ -12,6 +12,7 @@ from training.export.movie import SUFFIXES as MOVIE_SUFFIXES
 from training.export.movie import Pace
 
 MASKS, NUMBERS, FIGURE, PAGE, MOVIE = "masks", "numbers", "figure", "page", "movie"
+READINGS = "readings"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ PRODUCTS = {
     ),
     PAGE: Product("Case report", "One page to read, print or send: picture, numbers, how it was made", (".html",)),
     MOVIE: Product("Movie", "The masks as they come out of the noise", (*MOVIE_SUFFIXES, "")),
+    READINGS: Product(
+        "Readings",
+        "Readings of all cases of this session as CSV: a row for each case that you opened, with flag, note, your "
+        "outline's area, and how far it is from each expert and from the samples",
+        (".csv",),
+    ),
 }
 
 

@@ -89,5 +89,5 @@ def _hand_over(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
     from napari_ambiseg.controller import controller_of
 
     viewer.window.add_plugin_dock_widget(PLUGIN, VIEWER)
-    controller_of(viewer).open_path(str(path))
+    controller_of(viewer).opener.open_path(str(path))
     return _NO_LAYERS

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from training.records import AnnotatedSlice
 
 DEMO = "demo cases"
-_SPLIT, _SEED, _COUNT = "synthetic", 20, 24
+SPLIT = "synthetic"  # the one split of theirs
+_SEED, _COUNT = 20, 24
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class DemoSet:
     @property
     def splits(self) -> Mapping[str, Cases]:
         """The one split by its name."""
-        return {_SPLIT: PhantomCases()}
+        return {SPLIT: PhantomCases()}
 
     def close(self) -> None:
         """Nothing to let go of; a file has something."""
@@ -70,7 +71,7 @@ def demo_cases() -> list[LayerData]:
     from napari_ambiseg.layers.case import opened_layers
     from napari_ambiseg.layers.roles import Origin
 
-    return opened_layers(PhantomCases()[0], Origin(DEMO, _SPLIT, 0))
+    return opened_layers(PhantomCases()[0], Origin(DEMO, SPLIT, 0))
 
 
 def demo_set() -> list[LayerData]:

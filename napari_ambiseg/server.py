@@ -137,13 +137,10 @@ class Server:
 
     def _estimated(self, wanted: EstimateWanted) -> Estimate:
         self._require_idle()
-        was_warm = self._warm
         segmenter = self._segmenter(wanted)
         device = str(segmenter.provenance.get("device", ""))
         if not isinstance(segmenter, _Timed):
             return Estimate(wanted, math.nan, wanted.n, device)
-        if self._warm is not was_warm:  # the first call of a network is slow
-            segmenter.estimate(wanted.shape, 1, between=self._require_idle)
         seconds = segmenter.estimate(wanted.shape, wanted.n, between=self._require_idle)
         return Estimate(wanted, seconds, segmenter.batch, device)
 

@@ -13,11 +13,12 @@ from typing import ClassVar
 from psygnal import SignalGroupDescriptor
 
 from napari_ambiseg.layers.maps import NO_MAP
-from napari_ambiseg.likeness import Distance, Standing
+from napari_ambiseg.likeness import Standing
 from napari_ambiseg.measures import ExpertMeasures, SampleMeasures
 from napari_ambiseg.settings import OUTLINE_WIDTH, STORED
 from training.data.field import Field
 from training.data.window import AUTO
+from training.export.own_reading import Distance
 from training.machine import DeviceFact
 from training.postprocess import Cleaning
 from training.sampling_wish import SamplingWish

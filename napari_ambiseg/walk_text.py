@@ -25,11 +25,11 @@ def walk_parts(step: tuple[int, int], sample: tuple[int, int], t: float, log_snr
     t : diffusion time, from 1, noise, to 0, the mask
     log_snr : logarithm of signal to noise; NaN where it is not known
     """
-    parts = ("step {}/{}".format(*step), "sample {}/{}".format(*sample), f"t {t:.2f}")
+    parts = ("step {}/{}".format(*step), "sample {}/{}".format(*sample))
     if math.isnan(log_snr):
-        return parts
+        return (*parts, f"t {t:.2f}")
     words = next((words for bound, words in _SNR_WORDS if log_snr < bound), "nearly clean")
-    return (*parts, f"log SNR {log_snr:.1f} ({words})".replace("-", "−"))
+    return (*parts, words, f"t {t:.2f}, log SNR {log_snr:.1f}".replace("-", "−"))
 
 
 def fitting(parts: Sequence[str], length: int) -> str:

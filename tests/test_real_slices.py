@@ -32,10 +32,11 @@ def test_every_real_file_opens_and_its_slices_are_whole(shared_data):
                     assert case.n_found >= 1
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_short_training_on_real_slices_beats_always_empty(sample, tmp_path):
     """A few hundred steps of a small model: the loss falls, and GED on the val split is below always-empty's."""
-    settings = ["fit.steps=400", "fit.decay_steps=100", "fit.warmup_steps=50", "fit.validate_every=0"]
+    settings = ["fit.steps=250", "fit.decay_steps=75", "fit.warmup_steps=30", "fit.validate_every=0"]
     config = load_config("demo", settings)
     progress = list(train_run(config, [sample], tmp_path / "run", "cpu"))
     assert progress[-1].loss < 0.25 * progress[0].loss

@@ -30,6 +30,7 @@ def mean_scores(model, cases, n):
     return dict(zip(NAMES, np.mean([case.scores[0] for case in scored], axis=0), strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_demo_model_is_far_better_than_always_empty():
     """A glance at the promise: few cases, so with room for chance."""
@@ -43,6 +44,7 @@ def test_the_demo_model_keeps_its_promise_on_300_unseen_phantoms():
     check(n_cases=300, n=16, ratio=1 / 3, points=0.05)
 
 
+@pytest.mark.long
 def test_the_demo_model_comes_closer_to_the_true_experts_than_a_shuffled_self():
     """Against many fresh experts of each phantom: a model that ignored its image would do as well shuffled."""
     cases = unseen(12)

@@ -19,11 +19,9 @@ from superqt import QElidingLabel
 
 from napari_ambiseg._qt.case_table import (
     CASE,
-    CASE_BESIDE_PATIENT,
     COLUMNS,
     NOTE,
     PATIENT,
-    TELLING,
     CaseTable,
     CaseView,
 )
@@ -95,7 +93,7 @@ class CaseBrowser(Dock):
         self.split = QComboBox()
         self.split.setToolTip("Part of the file: training, validation or test cases")
         self.split.setAccessibleName("Part of the file")
-        self.split.activated.connect(lambda _: self.controller.open_split(self.split.currentText()))
+        self.split.activated.connect(lambda _: self.controller.opener.open_split(self.split.currentText()))
         self.counts = QLabel()
         self.counts.setToolTip("How many cases are listed, and of how many the experts' outlines were shown")
         row = QHBoxLayout()
@@ -114,9 +112,9 @@ class CaseBrowser(Dock):
         self.kept = QComboBox()
         self.kept.addItems(FILTERS)
         self.kept.setToolTip(
-            "Which cases are listed. Not read yet: the experts' outlines were never shown. Disagreeing: E[d] above 0. "
-            "Seen by some only: some experts outlined something and others nothing. While you read blind, filters "
-            "that tell of experts or model rest"
+            "Which cases are listed. Not read yet: the experts' outlines were never shown. Disagreeing: experts not "
+            "all at distance 0. Seen by some only: some experts outlined something and others nothing. While you read "
+            "blind, filters that tell of experts or model rest"
         )
         self.kept.setAccessibleName("Which cases are listed")
         self.kept.activated.connect(lambda _: self._set_kept())
@@ -152,11 +150,11 @@ class CaseBrowser(Dock):
         self.previous, self.next = QPushButton(f"Previous{hint('previous')}"), QPushButton(f"Next{hint('next')}")
         self.previous.setToolTip("The case above in the table's order")
         self.next.setToolTip("The case below in the table's order")
-        self.previous.clicked.connect(lambda _: self.controller.next_case(-1))
-        self.next.clicked.connect(lambda _: self.controller.next_case())
+        self.previous.clicked.connect(lambda _: self.controller.opener.next_case(-1))
+        self.next.clicked.connect(lambda _: self.controller.opener.next_case())
         self.flag = QPushButton()
         self.flag.setToolTip("Marks the open case: no flag, ! important, ? unsure, and round again")
-        self.flag.clicked.connect(lambda _: self.controller.toggle_flag())
+        self.flag.clicked.connect(lambda _: self.controller.reader.next_flag())
         row = QHBoxLayout()
         for button in (self.previous, self.flag, self.next):
             row.addWidget(button, 1)
@@ -231,15 +229,12 @@ class CaseBrowser(Dock):
         reordered = self.cases.take_order()
         if not reordered:
             self.cases.renew()
-        for column in TELLING:
-            self.table.setColumnHidden(column, reading.blind)
-        named = ranking.keys_name_patients
-        if self.table.isColumnHidden(PATIENT) != named:
-            self.table.setColumnHidden(PATIENT, named)
-            self.table.setColumnWidth(CASE, COLUMNS[CASE].width if named else CASE_BESIDE_PATIENT)
+        entries = self.controller.casebook.book(self.state.browsing.source, self.state.browsing.split).values()
+        self.table.fit(ranking, entries, blind=reading.blind)
         total = len(ranking.keys)
         known = f", {self.state.browsing.surveyed} surveyed" if not self._surveyed() else ""
-        listed = f"{total} cases" if listing.shown == total else f"{listing.shown} of {total} cases"
+        cases = "case" if total == 1 else "cases"
+        listed = f"{total} {cases}" if listing.shown == total else f"{listing.shown} of {total} {cases}"
         self.counts.setText(f"{listed}, {ranking.n_read} read{known}" if total else "")
         self._allow_filters(every=not reading.hides_others)
         self.kept.setCurrentText(ranking.kept)
@@ -262,7 +257,7 @@ class CaseBrowser(Dock):
             filters.item(at).setEnabled(every or name not in TELLING_FILTERS)
 
     def _surveyed(self) -> bool:
-        survey = self.controller.survey
+        survey = self.controller.browser.survey
         return survey is None or survey.done
 
     def _show_indicator(self) -> None:
@@ -281,7 +276,7 @@ class CaseBrowser(Dock):
         if current.isValid():
             index = self.cases.case_at(current.row())
             if index != self.state.browsing.index:
-                self.controller.open_case(index)
+                self.controller.opener.open_case(index)
 
     def _set_search(self, text: str) -> None:
         self.state.listing.search = text

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt
-from qtpy.QtWidgets import QTableView
+from qtpy.QtWidgets import QHeaderView, QTableView
 
 from napari_ambiseg.entries import FLAGS, Entry
 from napari_ambiseg.ranking import READ, READ_BLIND, WAITING, Ranking, progress
@@ -23,6 +24,7 @@ from napari_ambiseg.state import (
     Listing,
 )
 from napari_ambiseg.survey import CaseSummary
+from training.metrics.glossary import SCORES
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,8 @@ class Column:
 
 COLUMNS = (
     Column("Case", "Identifier of the slice, in full in its tooltip", BY_CASE, 114),
-    Column("k/K", "How many of the K experts outlined anything", BY_SEEN, 34),
-    Column(
-        "E[d]", "Mean of 1 - IoU over all pairs of experts, each with itself too: 0 is full agreement", BY_DISTANCE, 40
-    ),
+    Column("Seen", "Seen by k of K: how many of the K experts outlined anything", BY_SEEN, 34),
+    Column("Apart", f"{SCORES['ged_experts'].about} 0 is full agreement", BY_DISTANCE, 40),
     Column(
         "GED",
         "Model against experts: generalised energy distance (V) of the last samples, and in brackets how many they "
@@ -60,7 +60,8 @@ COLUMNS = (
 )
 CASE, SEEN, DISTANCE, GED, FLAG, PROGRESS, NOTE, PATIENT = range(len(COLUMNS))
 TELLING = (SEEN, DISTANCE, GED)  # what experts or model say: hidden in a blind read
-CASE_BESIDE_PATIENT = 80  # pixels of the identifier where the patient needs a column too
+_CELL_MARGIN = 12  # pixels beside the text of a cell
+_LEAST_CASE = 80  # pixels of the identifier, however many other columns there are
 _SIGNS = {WAITING: "…", READ: "✓", READ_BLIND: "✓ B", "": ""}
 _HIDDEN = "·"
 
@@ -131,6 +132,8 @@ class CaseTable(QAbstractTableModel):
         if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return None
         ranking = self._ranking
+        if case >= len(ranking.keys):  # painted before the dock has looked at what was opened just now
+            return None
         summary, entry = ranking.summary(case), ranking.entry(case)
         if column in TELLING and ranking.hides(case):
             return _HIDDEN if role == Qt.ItemDataRole.DisplayRole else "Shown when you have read the case"
@@ -145,7 +148,40 @@ class CaseTable(QAbstractTableModel):
 
 
 class CaseView(QTableView):
-    """Wants no more height than some rows, so that a low dock has room for what is below; a high one gives it more."""
+    """Wants no more height than some rows, so that a low dock has room for what is below; a high one gives it more.
+
+    The columns share its width by `fit`.
+    """
+
+    def fit(self, ranking: Ranking, entries: Collection[Entry], *, blind: bool) -> None:
+        """Give the room of columns that are empty, or may not be told, to the identifiers, which tell cases apart.
+
+        Parameters
+        ----------
+        ranking : of the listed cases
+        entries : all that is kept of cases of this split
+        blind : whether experts and model are hidden
+        """
+        hidden = dict.fromkeys(TELLING, blind) | {
+            GED: blind or all(entry.ged is None for entry in entries),
+            NOTE: not any(entry.note for entry in entries),
+            PATIENT: ranking.keys_name_patients,
+        }
+        for column, is_hidden in hidden.items():
+            self.setColumnHidden(column, is_hidden)
+        modes, header = QHeaderView.ResizeMode, self.horizontalHeader()
+        mode = modes.Stretch if hidden[NOTE] else modes.Interactive
+        if header.sectionResizeMode(CASE) != mode:
+            header.setSectionResizeMode(CASE, mode)
+        if hidden[NOTE]:
+            return
+        others = sum(self.columnWidth(at) for at in range(SEEN, len(COLUMNS)) if at != NOTE and not hidden.get(at))
+        longest = max(map(ranking.name, range(len(ranking.keys))), key=len, default="")
+        needed = self.fontMetrics().horizontalAdvance(longest) + _CELL_MARGIN
+        room = self.viewport().width() - others - header.minimumSectionSize()
+        width = max(_LEAST_CASE, min(needed, room))
+        if self.columnWidth(CASE) != width:
+            self.setColumnWidth(CASE, width)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Room for four rows."""

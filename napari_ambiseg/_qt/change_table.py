@@ -8,13 +8,22 @@ from collections.abc import Callable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
+from napari_ambiseg._qt.text_label import text_label
 from napari_ambiseg.measures import SampleMeasures
+from training.metrics.glossary import SCORES
+
+_Row = tuple[str, str, Callable[[SampleMeasures], float], int]
+
+
+def _score(name: str) -> _Row:
+    return SCORES[name].heading, SCORES[name].about, lambda at: at.scores[name], 3
+
 
 # Name, what it means, the number, decimals.  Numbers of fixed width, so that nothing jumps while a slider moves.
-_ROWS: tuple[tuple[str, str, Callable[[SampleMeasures], float], int], ...] = (
-    ("GED (V)", "Distance to the experts, self-pairs in; lower is better", lambda at: at.scores["ged_v"], 3),
-    ("GED (U)", "The same without self-pairs of the samples; needs two samples", lambda at: at.scores["ged_u"], 3),
-    ("Dice", "Mean over all pairs of a sample and an expert; higher is better", lambda at: at.scores["dice"], 3),
+_ROWS: tuple[_Row, ...] = (
+    _score("ged_v"),
+    _score("ged_u"),
+    _score("dice"),
     ("Empty samples", "How many samples have no foreground", lambda at: at.n_empty, 0),
     ("Mean area", "Of all samples, empty ones in", lambda at: float(at.areas.mean()), 1),
 )
@@ -27,13 +36,14 @@ class ChangeTable(QWidget):
         super().__init__()
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(1)
         for column, text in enumerate(("", "as drawn", "post-processed", "change")):
             grid.addWidget(_label(text, Qt.AlignmentFlag.AlignRight), 0, column)
         self.names: list[QLabel] = []
         self.cells: list[list[QLabel]] = []
         for row, (name, meaning, _, _) in enumerate(_ROWS, start=1):
-            self.names.append(_label(name, Qt.AlignmentFlag.AlignLeft, meaning))
+            self.names.append(text_label(meaning, name))
             self.cells.append([_label("", Qt.AlignmentFlag.AlignRight, meaning) for _ in range(3)])
             for column, label in enumerate([self.names[-1], *self.cells[-1]]):
                 grid.addWidget(label, row, column)

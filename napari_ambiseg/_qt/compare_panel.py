@@ -9,10 +9,13 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from napari_ambiseg._qt.dock import Dock, text_line
+from napari_ambiseg._qt.text_label import text_label
 from napari_ambiseg.comparing import Row
 from napari_ambiseg.notices import BLIND
 from napari_ambiseg.state import EXPERTS_BESIDE, RUNS_BESIDE
 
+_FIRST = "The run that the other one is compared with"
+_SECOND = "The other run: by default the newest one, of any model, sampler or seed of the same case"
 _HEADS = ("", "A", "B", "B − A")
 
 
@@ -33,10 +36,10 @@ class ComparePanel(Dock):
     def _build(self) -> None:
         comparer = self.controller.comparer
         self.hint = text_line(self, "What to do next")
-        self.first = self._chooser("A", "The run that the other one is compared with", comparer.choose_first)
+        self.first = self._chooser("A", _FIRST, comparer.choose_first)
         self.second = self._chooser(
             "B",
-            "The other run: by default the newest one. Any model, sampler or seed of the same case",
+            _SECOND,
             comparer.choose_second,
         )
         self.pin = QPushButton("Pin what is shown as A")
@@ -85,8 +88,8 @@ class ComparePanel(Dock):
         """Show what there is to compare, and the numbers."""
         comparing, blind = self.state.comparing, self.state.reading.blind
         is_open, shown = self.state.browsing.index >= 0, self.controller.results.run is not None
-        _fill(self.first, comparing.runs, comparing.first, "none is pinned")
-        _fill(self.second, comparing.runs, comparing.second, "none yet")
+        _fill(self.first, comparing.runs, comparing.first, "none is pinned", _FIRST)
+        _fill(self.second, comparing.runs, comparing.second, "none yet", _SECOND)
         both = comparing.first >= 0 and comparing.second >= 0
         self.first.setEnabled(not blind and bool(comparing.runs))
         self.second.setEnabled(not blind and len(comparing.runs) > 1)
@@ -166,11 +169,11 @@ class _Numbers(QWidget):
             change.setText(_number(difference, signed=True, whole=whole))
 
     def _label(self, row: int, column: int, text: str, tooltip: str) -> QLabel:
-        label = QLabel(text)
+        label = QLabel(text) if column else text_label(tooltip, text)  # a long name goes on in a second line
         label.setToolTip(tooltip)
         if column:
             label.setAlignment(Qt.AlignmentFlag.AlignRight)
-            label.setMinimumWidth(64)
+            label.setMinimumWidth(58)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._grid.addWidget(label, row, column)
         return label
@@ -183,10 +186,10 @@ def _number(value: float | None, *, signed: bool = False, whole: bool = False) -
         return "undefined"
     digits = 0 if whole else 1 if abs(value) >= 100 else 3
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
-    return text if float(text) else text.replace("-", "").replace("+", "")  # no signed zero
+    return text.replace("-", "−") if float(text) else text.replace("-", "").replace("+", "")  # no signed zero
 
 
-def _fill(box: QComboBox, runs: tuple[str, ...], chosen: int, nothing: str) -> None:
+def _fill(box: QComboBox, runs: tuple[str, ...], chosen: int, nothing: str, about: str) -> None:
     """Offer the runs by number; a first line stands for none while none is chosen."""
     lines = [(nothing, -1)] if chosen < 0 else []
     lines += [(run, at) for at, run in enumerate(runs)]
@@ -195,4 +198,6 @@ def _fill(box: QComboBox, runs: tuple[str, ...], chosen: int, nothing: str) -> N
         for text, at in lines:
             box.addItem(text, at)
             box.setItemData(box.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
-    box.setCurrentIndex(next(at for at, (_, data) in enumerate(lines) if data == chosen))
+    at = next(at for at, (_, data) in enumerate(lines) if data == chosen)
+    box.setCurrentIndex(at)
+    box.setToolTip(f"{about}. Now {lines[at][0]}")  # which may be longer than the box

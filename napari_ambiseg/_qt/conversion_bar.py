@@ -26,6 +26,7 @@ from napari_ambiseg._qt.type_size import SMALL, set_type
 from napari_ambiseg.commands import prepare_command
 from napari_ambiseg.controller import Controller
 from napari_ambiseg.converting import counted
+from napari_ambiseg.notices import notified
 from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, COUNTING, NOTHING, OFFERED, Converting
 from training.data.forms.interface import MAX_SIDE
 from training.data.window import AUTO, SLICE, WINDOWS, titled
@@ -64,7 +65,7 @@ class ConversionBar(QFrame):
         column.addWidget(self.headline)
         column.addWidget(self.about)
         self.problem = text_label(plain=True)
-        self.problem.setStyleSheet("color: #E69F00;")
+        self.problem.setStyleSheet("font-weight: 600;")
         column.addWidget(self.problem)
         column.addLayout(self._options_row())
         column.addLayout(self._target_row())
@@ -123,16 +124,16 @@ class ConversionBar(QFrame):
     def _buttons(self) -> QHBoxLayout:
         self.convert = QPushButton("Convert")
         self.convert.setToolTip("Write the slices to this file, and open it")
-        self.convert.clicked.connect(lambda _: self._controller.convert())
+        self.convert.clicked.connect(lambda _: self._convert())
         self.open = QPushButton(_OPEN_EARLIER[0])
         self.open.setToolTip(_OPEN_EARLIER[1])
-        self.open.clicked.connect(lambda _: self._controller.open_converted())
+        self.open.clicked.connect(lambda _: self._controller.converter.open_target())
         self.more = QPushButton("Details")
         self.more.setToolTip("What was left out or changed, and why")
         self.more.setCheckable(True)
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip(_CANCEL[OFFERED])
-        self.cancel.clicked.connect(lambda _: self._controller.cancel_conversion())
+        self.cancel.clicked.connect(lambda _: self._controller.converter.cancel())
         row = QHBoxLayout()
         for button in (self.convert, self.open, self.more, self.cancel):
             row.addWidget(button)
@@ -193,10 +194,14 @@ class ConversionBar(QFrame):
         self.bar.setFormat(_progress(state))
         self.bar.setUpdatesEnabled(True)
 
+    @notified
+    def _convert(self) -> None:
+        self._controller.converter.start()
+
     def _choose_target(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Convert to", self._state.target, "HDF5 (*.hdf5 *.h5)")
         if path:
-            self._controller.convert_to(path)
+            self._controller.converter.write_to(Path(path))
 
 
 _TITLES = {name: titled(name) for name in WINDOWS}

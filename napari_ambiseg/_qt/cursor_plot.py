@@ -11,7 +11,8 @@ from qtpy.QtCore import Qt, Signal
 
 from napari_ambiseg._qt.themed_plot import ThemedPlot
 
-_CURVE, _CURSOR = "#56B4E9", "#E69F00"  # sky and orange of Okabe and Ito
+# Sky and orange of Okabe and Ito on a dark ground; on a light one their blue and vermilion, which stand out from it.
+_ON_DARK, _ON_LIGHT = ("#56B4E9", "#E69F00"), ("#0072B2", "#D55E00")
 _LEAST_HEIGHT = 1e-3  # of the scale, where all values are zero
 
 
@@ -32,6 +33,7 @@ class CursorPlot(ThemedPlot):
 
     def __init__(self, viewer: Any, tooltip: str) -> None:
         super().__init__(viewer)
+        self._inked = ""
         self.setMinimumSize(90, 84)
         self.setToolTip(tooltip)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -40,20 +42,18 @@ class CursorPlot(ThemedPlot):
         self.line = pg.PlotDataItem(
             symbol="o",
             symbolSize=5,
-            pen=pg.mkPen(_CURVE, width=2),
-            symbolBrush=_CURVE,
             symbolPen=None,
             connect="finite",
         )
         self.level = pg.InfiniteLine(
             angle=0,
-            pen=pg.mkPen(_CURSOR, style=Qt.PenStyle.DashLine),
             label="experts",
-            labelOpts={"position": 0.02, "color": _CURSOR, "anchors": [(0.0, 1.0), (0.0, 0.0)]},
+            labelOpts={"position": 0.02, "anchors": [(0.0, 1.0), (0.0, 0.0)]},
         )
-        self.cursor_line = pg.InfiniteLine(angle=90, pen=pg.mkPen(_CURSOR, width=2))
+        self.cursor_line = pg.InfiniteLine(angle=90)
         for item in (self.level, self.cursor_line, self.line):
             self.addItem(item)
+        self._take_colours()
 
     def show_curve(
         self,
@@ -74,6 +74,7 @@ class CursorPlot(ThemedPlot):
         whole : the largest value that y can have, up to which the scale then always goes
         """
         self.take_theme()
+        self._take_colours()
         known = np.isfinite(y)
         self.line.setData(x[known], y[known])
         self.cursor_line.setVisible(bool(np.isfinite(at)))
@@ -85,6 +86,18 @@ class CursorPlot(ThemedPlot):
         seen = [*y[known], *([level] if np.isfinite(level) else [])]
         top = max([whole or _LEAST_HEIGHT, *seen])
         self.setYRange(min([0.0, *seen]), top, padding=0.08)
+
+    def _take_colours(self) -> None:
+        if self._inked == self.text_colour:
+            return
+        self._inked = self.text_colour
+        dark = self.backgroundBrush().color().lightness() < 128
+        curve, cursor = _ON_DARK if dark else _ON_LIGHT
+        self.line.setPen(curve, width=2)
+        self.line.setSymbolBrush(curve)
+        self.level.setPen(cursor, style=Qt.PenStyle.DashLine)
+        self.level.label.setColor(self.text_colour)
+        self.cursor_line.setPen(cursor, width=2)
 
     def mousePressEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Put the cursor there."""

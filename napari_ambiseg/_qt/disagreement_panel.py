@@ -29,10 +29,13 @@ class DisagreementPanel(Dock):
         self.experts = text_line(self, "How many of the experts outlined nothing, within what the model saw")
         self.hover = text_line(self, "How many samples and experts mark the pixel under the mouse")
         self._add_switches()
-        self.ged_head = text_line(self, "Generalised energy distance between the samples and the experts; 0 is best")
+        self.ged_head = text_line(self, "Generalised energy distance (GED) between n samples and K experts; 0 is best")
         self.ged = ScoreTable(GED)
         self.column.addWidget(self.ged)
-        self.overlap_head = text_line(self, "How much masks overlap, and how divided samples and experts are")
+        self.overlap_head = text_line(
+            self,
+            "How much masks overlap, and how divided samples and experts are; point at a line to read what it means",
+        )
         self.overlap_head.setText("<b>Overlap, presence, diversity</b>")
         self.overlap = ScoreTable(OVERLAP)
         self.column.addWidget(self.overlap)
@@ -63,7 +66,7 @@ class DisagreementPanel(Dock):
         button.setCheckable(True)
         button.setToolTip(f"{what}, as a map over the image; {scale}")
         button.setAccessibleName(f"Map: {name}")
-        button.clicked.connect(lambda: self.controller.toggle_map(name))
+        button.clicked.connect(lambda: self.controller.overlays.toggle(name))
         return button
 
     def refresh(self) -> None:
@@ -73,8 +76,9 @@ class DisagreementPanel(Dock):
         drawn = numbers.raw
         cleaned = numbers.processed if numbers.processed is not drawn else None
         tells = is_open and not blind
+        has_masks = numbers.experts is not None or drawn is not None
         for widget in (self.hover, self.variance, self.expert_variance, self.votes, self.copy):
-            widget.setVisible(tells)
+            widget.setVisible(tells and has_masks)
         for widget in (self.ged_head, self.ged, self.overlap_head, self.overlap, self.experts):
             widget.setVisible(tells and numbers.experts is not None)
         if not tells:
@@ -86,8 +90,8 @@ class DisagreementPanel(Dock):
         self.ged.show_numbers(drawn, cleaned)
         self.overlap.show_numbers(drawn, cleaned)
         if numbers.experts is not None:
-            n = "" if drawn is None else f" of n = {drawn.n} samples, K = {drawn.n_experts} experts"
-            self.ged_head.setText(f"<b>GED</b>{n}")
+            of = "samples to experts" if drawn is None else f"{drawn.n} samples to {drawn.n_experts} experts"
+            self.ged_head.setText(f"<b>Distance (GED)</b> of {of}")
             if drawn is None:
                 self.ged.values[0]["ged_experts"].setText(f"{numbers.experts.disagreement:.3f}")
         self.copy.setEnabled(drawn is not None)

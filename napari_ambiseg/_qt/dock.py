@@ -93,7 +93,7 @@ def pulse_of(viewer: Any) -> Pulse:
 
 
 class Dock(QScrollArea):
-    """A dock's content: one column that scrolls where the window is low.
+    """A dock's content: one column that scrolls where the window is low or the type large.
 
     A subclass fills ``self.column``, says with `follow` what it shows, and shows it in `refresh`.  `refresh` runs
     at most once per beat, however often the state changed, and not at all while the dock is hidden or behind a tab.
@@ -118,7 +118,6 @@ class Dock(QScrollArea):
         self._stale, self._docked = True, False
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumSize(300, 60)
         self.content = QWidget()
         self.column = QVBoxLayout(self.content)

@@ -45,7 +45,7 @@ class Drops(QObject):
         if layout_if_ours(path) is None:
             return False
         event.acceptProposedAction()
-        self._controller.open_path(path)
+        self._controller.opener.open_path(path)
         return True
 
 

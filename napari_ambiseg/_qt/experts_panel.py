@@ -19,8 +19,11 @@ from napari_ambiseg.layers.maps import DIFFERENCE
 from napari_ambiseg.measures import ExpertMeasures
 from napari_ambiseg.notices import BLIND
 from training.export.colours import expert_letter
+from training.metrics.glossary import SCORES
 
 _AREA, _EQUIVALENT, _LONGEST = "area", "⌀ of area", "longest ⌀"
+_NOTHING_OPEN = "Open the demo cases or a file; the experts' numbers need no model."
+_UNANNOTATED = "Maps and distances of the samples come here when a model has drawn some."
 _NOTHING: NDArray[np.float64] = np.empty(0)
 
 
@@ -32,9 +35,7 @@ class ExpertsPanel(Dock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.seen = headline(self, "How many of the experts outlined anything on this slice")
-        self.spread = text_line(
-            self, "Mean of 1 − IoU over all pairs of experts, each with itself too. Two empty masks agree fully (IoU 1)"
-        )
+        self.spread = text_line(self, SCORES["ged_experts"].about)
         self.hover = text_line(self, "How many samples and experts mark the pixel under the mouse")
         display = self.state.display
         self.rows = ExpertRows()
@@ -47,7 +48,7 @@ class ExpertsPanel(Dock):
         self._add_spread()
         self.pairs_head = text_line(self, "0: the same outline; 1: no overlap at all")
         self.pairs = PairMatrix()
-        self.pairs.chosen.connect(self.controller.display.show_pair)
+        self.pairs.chosen.connect(self.controller.overlays.show_pair)
         self.pairs.pointed.connect(self._name_pair)
         self.column.addWidget(self.pairs)
         self.pair = text_line(self, "Distance of the pair under the mouse, or of the one that the map shows")
@@ -82,24 +83,24 @@ class ExpertsPanel(Dock):
         is_open = bool(self.state.browsing.key)
         for widget in (self.rows, self.outlines, self.hover, self.spread_head, self.what, self.areas):
             widget.setVisible(experts is not None and not blind)
-        for widget in (self.map, self.pairs_head, self.pairs, self.pair):
-            widget.setVisible(is_open and not blind)
         if blind or experts is None:
             self.seen.setText(BLIND if blind else "Nobody annotated this slice" if is_open else "No case is open")
-            self.spread.setText("" if is_open else "Open the demo cases or a file; the experts' numbers need no model.")
+            self.spread.setText("" if blind else _UNANNOTATED if is_open else _NOTHING_OPEN)
         else:
             self._show_experts(experts)
         self.spread.setVisible(bool(self.spread.text()))
         if is_open and not blind:
             self._show_samples(experts)
+        else:
+            self._show_maps_and_pairs(maps=False, pairs=False)
 
     def _show_experts(self, experts: ExpertMeasures) -> None:
         self.seen.setText(f"Seen by {experts.n_found} of {experts.n_experts} experts")
-        self.spread.setText(f"Mean distance between experts E[d(y, y')] = {experts.disagreement:.2f}")
+        self.spread.setText(f"Mean distance between experts: {experts.disagreement:.2f}")
         self.hover.setText(self.state.disagreement.hover or "Point at the image: who marks this pixel?")
         self.rows.show_experts(experts, self.state.display.hidden_experts)
         self.outlines.show_outlines(experts.n_experts)
-        self.outlines.show_estimate(self.controller.display.staple_estimate() if self.state.display.staple else None)
+        self.outlines.show_estimate(self.controller.overlays.staple_estimate() if self.state.display.staple else None)
         sizes = {_AREA: experts.areas, _EQUIVALENT: experts.equivalent, _LONGEST: experts.longest}
         what = self.what.currentText()
         unit = experts.unit if what == _AREA else experts.length_unit
@@ -115,6 +116,11 @@ class ExpertsPanel(Dock):
             return samples.longest
         return shown.areas if what == _AREA else 2 * np.sqrt(shown.areas / np.pi)
 
+    def _show_maps_and_pairs(self, *, maps: bool, pairs: bool) -> None:
+        self.map.setVisible(maps)
+        for widget in (self.pairs_head, self.pairs, self.pair):
+            widget.setVisible(pairs)
+
     def _show_samples(self, experts: ExpertMeasures | None) -> None:
         """Maps and pairs, which take in the samples as soon as there are any."""
         numbers, display = self.state.disagreement, self.state.display
@@ -126,7 +132,9 @@ class ExpertsPanel(Dock):
             distances, n_experts = shown.distances, shown.n_experts
         letters = tuple(expert_letter(number) for number in range(1, n_experts + 1))
         names = letters + tuple(str(number) for number in range(1, len(distances) - n_experts + 1))
-        of = "of experts and samples" if len(names) > n_experts else "of experts"
+        self._show_maps_and_pairs(maps=bool(names), pairs=len(names) > 1)
+        parts = (("experts", n_experts), ("samples", len(names) - n_experts))
+        of = "of " + " and ".join(name for name, count in parts if count)
         self.pairs_head.setText(f"<b>Distances {of}</b> (1 − IoU)")
         self.pairs.show_distances(names, distances, display.pair if display.map == DIFFERENCE else None)
         self._name_pair(None)

@@ -139,4 +139,4 @@ class FieldBar(QWidget):
         self.remarks.setVisible(bool(lines))
 
     def _choose_window(self, name: str | None) -> None:
-        self._controller.choose_layer_window(name or "")
+        self._controller.opener.choose_layer_window(name or "")

@@ -24,6 +24,10 @@ class Fold(QCollapsible):
         super().__init__(title, expandedIcon=QIcon(), collapsedIcon=QIcon())
         self._title = title
         self.setToolTip(tooltip)
+        self.toggleButton().setToolTip(f"{tooltip}: a click folds this in or out")
+        self.toggleButton().setAccessibleName(title)
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.layout().setSpacing(0)
         self.setDuration(0)
         self.addWidget(content)
         self.toggled.connect(self._write)

@@ -55,17 +55,17 @@ class Key:
 
 KEYS = {
     "generate": Key("G", "Generate samples, or cancel", lambda c: c.generate_or_cancel()),
-    "pause": Key("P", "Pause the drawing, or go on", lambda c: c.pause_or_resume()),
-    "next": Key("J", "Next case, in the order of the table", lambda c: c.next_case()),
-    "previous": Key("K", "Previous case", lambda c: c.next_case(-1)),
+    "pause": Key("P", "Pause the drawing, or go on", lambda c: c.drawing.pause()),
+    "next": Key("J", "Next case, in the order of the table", lambda c: c.opener.next_case()),
+    "previous": Key("K", "Previous case", lambda c: c.opener.next_case(-1)),
     "bare": Key("H", "Bare image: tap, or hold to peek", lambda c: c.bare.press(), lambda c: c.bare.release()),
-    "variance": Key("U", "Variance of the samples, or of the experts, on or off", lambda c: c.display.show_variance()),
-    "votes": Key("V", "Votes of the experts on or off", lambda c: c.toggle_map(VOTES)),
-    "back": Key(",", "One step back in the reverse diffusion", lambda c: c.step(-1)),
-    "forward": Key(".", "One step forward", lambda c: c.step(1)),
-    "sample": Key("N", "Next sample", lambda c: c.next_sample()),
+    "variance": Key("U", "Variance of the samples, or of the experts, on or off", lambda c: c.overlays.show_variance()),
+    "votes": Key("V", "Votes of the experts on or off", lambda c: c.overlays.toggle(VOTES)),
+    "back": Key(",", "One step back in the reverse diffusion", lambda c: c.player.step(-1)),
+    "forward": Key(".", "One step forward", lambda c: c.player.step(1)),
+    "sample": Key("N", "Next sample", lambda c: c.player.next_sample()),
     "blind": Key("B", "Blind read, or reveal", lambda c: read_blind(c)),
-    "flag": Key("Q", "Flag the case: important, unsure, none", lambda c: c.toggle_flag()),
+    "flag": Key("Q", "Flag the case: important, unsure, none", lambda c: c.reader.next_flag()),
     "window": Key("W", "Next window: which values are black and white", lambda c: c.windowing.cycle()),
     "search": Key("/", "Search the cases", lambda c: search(c)),
 }
@@ -83,7 +83,7 @@ def search(controller: Controller) -> None:
 
 def read_blind(controller: Controller) -> None:
     """Begin a blind read or reveal it, and bring to the front what is to be done, or how far the outline was."""
-    controller.toggle_blind()
+    controller.reader.toggle()
     if controller.case is not None:
         _raised_cases(controller).show_reading()
 

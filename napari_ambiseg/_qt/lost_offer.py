@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QWidget
 from superqt import QElidingLabel
 
 from napari_ambiseg.controller import Controller
@@ -27,8 +27,8 @@ class LostOffer(QWidget):
         self.restore.setToolTip("Go back to what an earlier window did and nobody saved; what is open makes way")
         self.restore.clicked.connect(lambda _: self._restore())
         self.discard = QPushButton("Discard")
-        self.discard.setToolTip("Do away with what an earlier window did and nobody saved")
-        self.discard.clicked.connect(lambda _: controller.session.discard())
+        self.discard.setToolTip("Throw away what an earlier window did and nobody saved; asks once")
+        self.discard.clicked.connect(lambda _: self._discard())
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.text, 1)
@@ -43,6 +43,13 @@ class LostOffer(QWidget):
         self.text.setToolTip(f"An earlier window did this, and nobody saved it: {offered}")
         self.setVisible(bool(offered))
 
+    def _discard(self) -> None:
+        """Ask once: nothing brings it back."""
+        button, offered = QMessageBox.StandardButton, self._controller.state.sessions.offered
+        text = f"An earlier window did this, and nobody saved it:\n{offered}\n\nThrow it away for good?"
+        if QMessageBox.question(self, "Discard?", text, button.Yes | button.No, button.No) == button.Yes:
+            self._controller.autosave.discard()
+
     def _restore(self) -> None:
         with notifying():
-            self._controller.session.restore()
+            self._controller.autosave.restore()

@@ -18,14 +18,14 @@ def convert() -> None:
     viewer = _viewer()
     panel = open_all_docks(viewer)[VIEWER]
     if path := choose_file(panel):
-        controller_of(viewer).open_path(path)
+        controller_of(viewer).opener.open_path(path)
 
 
 def use_layers() -> None:
     """Read on the layers that are selected in the layer list."""
     viewer = _viewer()
     open_all_docks(viewer)
-    controller_of(viewer).use_layers()
+    controller_of(viewer).opener.use_layers()
 
 
 def show_keys() -> key_list.KeyList:

@@ -32,18 +32,18 @@ class NamedBox(QComboBox):
         ----------
         shown : what stands in the list for each name
         tooltips : what each of them is
-        own : what the model itself would take, offered first; None where that is no choice
+        own : what the model itself would take, offered first as "auto"; None where that is no choice
         """
         offered: list[tuple[str | None, str]] = list(shown.items())
         if own is not None:
-            offered.insert(0, (None, f"{own} (own)"))
+            offered.insert(0, (None, f"auto: {own}"))
         if offered == self._offered:
             return
         self._offered = offered
         self.clear()
         for at, (name, text) in enumerate(offered):
             self.addItem(text, name)
-            tooltip = "What the model was made to draw with" if name is None else tooltips.get(name, name)
+            tooltip = "Left to the model: what it was made to draw with" if name is None else tooltips.get(name, name)
             self.setItemData(at, tooltip, Qt.ItemDataRole.ToolTipRole)
 
     def show_name(self, name: str | None) -> None:

@@ -17,7 +17,7 @@ class OpenButtons(QWidget):
         self._controller = controller
         self.demo = QPushButton("&Demo cases")
         self.demo.setToolTip("Open synthetic slices that come with the program; needs no file and no network")
-        self.demo.clicked.connect(lambda _: controller.open_demo())
+        self.demo.clicked.connect(lambda _: controller.opener.open_demo())
         self.file = QPushButton("&File ...")
         self.file.setToolTip(
             "Open annotated slices in a file: HDF5, or a LIDC pickle or NIfTI, which are converted first; "
@@ -32,7 +32,7 @@ class OpenButtons(QWidget):
             "Read on what is in napari already: select an image in the layer list, and the labels or shapes that each "
             "expert drew on it, if there are any"
         )
-        self.layers.clicked.connect(lambda _: controller.use_layers())
+        self.layers.clicked.connect(lambda _: controller.opener.use_layers())
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         for button in (self.demo, self.file, self.folder, self.layers):
@@ -40,12 +40,12 @@ class OpenButtons(QWidget):
 
     def _choose_file(self) -> None:
         if path := choose_file(self):
-            self._controller.open_path(path)
+            self._controller.opener.open_path(path)
 
     def _choose_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Open a folder of annotated slices")
         if path:
-            self._controller.open_path(path)
+            self._controller.opener.open_path(path)
 
 
 def choose_file(parent: QWidget) -> str:

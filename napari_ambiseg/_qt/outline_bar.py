@@ -14,6 +14,7 @@ from napari_ambiseg.state import Display
 from training.export.colours import expert_letter
 from training.metrics.staple import REMEDY, StapleEstimate, is_available
 
+_LABEL = 60  # pixels, so that what stands beside two labels begins at one place
 _NAMED: tuple[tuple[str, str, Callable[[int], int]], ...] = (
     ("Union", "What any expert marks", lambda _: 1),
     ("Majority", "What more than half of the experts mark", lambda count: count // 2 + 1),
@@ -43,7 +44,7 @@ class OutlineBar(QWidget):
             "anyone marks (dashed)"
         )
         choice = QButtonGroup(self)
-        row = self._row(column, "Outlines")
+        row = self._row(column, "Outlines", "Whose outlines lie on the image")
         for button in (self.own, self.summary):
             choice.addButton(button)
             row.addWidget(button)
@@ -56,7 +57,7 @@ class OutlineBar(QWidget):
         self.slider.valueChanged.connect(self._on_slider)
         self.says = QLabel()
         self.says.setToolTip("What the region is called that this outline encloses")
-        row = self._row(column, "At least")
+        row = self._row(column, "At least", self.slider.toolTip(), self.slider)
         row.addWidget(self.slider, 1)
         row.addWidget(self.says)
         row = QHBoxLayout()
@@ -129,11 +130,14 @@ class OutlineBar(QWidget):
         self._display.agreement = least(self._count) if checked else 0
 
     @staticmethod
-    def _row(column: QVBoxLayout, name: str) -> QHBoxLayout:
+    def _row(column: QVBoxLayout, name: str, tooltip: str, buddy: QWidget | None = None) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(6)
         label = QLabel(name)
-        label.setFixedWidth(58)
+        label.setToolTip(tooltip)
+        if buddy is not None:
+            label.setBuddy(buddy)
+        label.setMinimumWidth(_LABEL)
         row.addWidget(label)
         column.addLayout(row)
         return row

@@ -21,11 +21,15 @@ from superqt import QElidingLabel
 from napari_ambiseg._qt.dock import Dock, text_line
 from napari_ambiseg._qt.save_dialog import NAMES, Kind, ask_and_write
 from napari_ambiseg._qt.session_box import SessionBox
-from napari_ambiseg.products import FIGURE, MASKS, MOVIE, NUMBERS, PAGE, PRODUCTS
+from napari_ambiseg.products import FIGURE, MASKS, MOVIE, NUMBERS, PAGE, PRODUCTS, READINGS
 from napari_ambiseg.state import SPEEDS
 from training.export import FORMS
 
-_ABOUT = {NUMBERS: "all scores, for a spreadsheet (.csv)", PAGE: "one page to read or send (.html)"}
+_ABOUT = {
+    NUMBERS: "all scores of this case (.csv)",
+    PAGE: "one page to read or send (.html)",
+    READINGS: "of all cases of this session (.csv)",
+}
 
 
 class OutputPanel(Dock):
@@ -45,6 +49,7 @@ class OutputPanel(Dock):
         state = self.state
         numbers, browsing, sampling = state.disagreement.events, state.browsing.events, state.sampling.events
         self.follow(numbers.raw, numbers.processed, browsing.key, sampling.status, state.reading.events.blind)
+        self.follow(self.controller.casebook.changed)
         self.follow(state.output.events, state.sessions.events, state.playback.events.times)
         self.follow(state.postprocessing.events.cleaning, state.playback.events.frames_per_second)
 
@@ -68,6 +73,8 @@ class OutputPanel(Dock):
         self.dpi.setAccessibleName("dots per inch of the figure")
         rows.addWidget(self.dpi, 2, 2)
         self._add_movie(rows)
+        rows.addWidget(self._button(READINGS), 6, 0)
+        rows.addWidget(self._only(READINGS), 6, 1, 1, 2)
         return rows
 
     def _button(self, product: str) -> QPushButton:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ _WIDEST, _HIGHEST = 56, 24  # pixels of a cell
 _FOR_VALUE = 32  # width from which a cell's value fits into it
 _FOR_NAME = 13  # height and width from which a name fits
 _HEAD = 24
-_NEAR, _FAR = np.array([52, 56, 66]), np.array([230, 110, 60])  # colours of the distances 0 and 1
+NEAR, FAR = np.array([52, 56, 66]), np.array([230, 110, 60])  # colours of the distances 0 and 1
 _ARROWS = {
     Qt.Key.Key_Left: (0, -1),
     Qt.Key.Key_Right: (0, 1),
@@ -175,8 +176,8 @@ class PairMatrix(QWidget):
                 painter.drawLine(_HEAD + at * wide, _HEAD, _HEAD + at * wide, _HEAD + count * high)
                 painter.drawLine(_HEAD, _HEAD + at * high, _HEAD + count * wide, _HEAD + at * high)
         if wide >= _FOR_VALUE:
-            painter.setPen(QColor("white"))
             for row, column in np.ndindex(count, count):
+                painter.setPen(QColor(ink(self._image.pixelColor(column, row).getRgb()[:3])))
                 text = "–" if row == column else f"{self._distances[row, column]:.2f}"
                 painter.drawText(self.rect_of(row, column), Qt.AlignmentFlag.AlignCenter, text)
         self._paint_marks(painter)
@@ -221,10 +222,20 @@ def described(pair: Pair) -> str:
     return " and ".join(f"sample {name}" if name.isdecimal() else f"expert {name}" for name in pair)
 
 
+def ink(ground: tuple[int, int, int]) -> str:
+    """Black or white, whichever stands out more from a ground (R, G, B) of 0 to 255: at least 4.5 to 1.
+
+    By the relative luminance of WCAG 2.2: both stand out alike, sqrt(21) to 1, where (L + 0.05)^2 = 1.05 * 0.05.
+    """
+    shares = np.array(ground) / 255
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    return "black" if linear @ (0.2126, 0.7152, 0.0722) + 0.05 > math.sqrt(1.05 * 0.05) else "white"
+
+
 def _painted(distances: NDArray[np.float64]) -> QImage:
     """One pixel for each pair."""
     count = len(distances)
     share = np.clip(distances, 0, 1)[..., None]
-    colours = (_NEAR + share * (_FAR - _NEAR)).round().astype(np.uint8)
+    colours = (NEAR + share * (FAR - NEAR)).round().astype(np.uint8)
     pixels = np.concatenate([colours, np.full((count, count, 1), 255, np.uint8)], axis=-1)
     return QImage(pixels.tobytes(), count, count, 4 * count, QImage.Format.Format_RGBA8888).copy()

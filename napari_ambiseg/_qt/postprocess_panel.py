@@ -18,8 +18,11 @@ from napari_ambiseg._qt.dock import Dock, headline, text_line
 from napari_ambiseg.curves import RELATIVE_AREAS
 from napari_ambiseg.notices import BLIND, notifying
 from napari_ambiseg.restored import restored_note, wishes_of
+from napari_ambiseg.state import IDLE
+from training.metrics.glossary import SCORES
 from training.postprocess import Cleaning
 
+_LATER = "When there are samples, this shows what cleaning them changes."
 _LARGEST_OBJECT = 300  # pixels, of the slider
 
 
@@ -34,18 +37,18 @@ class PostprocessPanel(Dock):
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
         self._soon.timeout.connect(self._show_now)
-        self.ged = headline(self, "GED (V) of the samples as drawn, and after post-processing; lower is better")
+        self.ged = headline(self, f"As drawn → post-processed; lower is better. {SCORES['ged_v'].about}")
         self._make_sliders()
         self._make_switches()
         self.note = text_line(self)
         self.curve = CursorPlot(
-            self.viewer, "GED (V) against the relative area r, all else as it is set; a click sets r"
+            self.viewer, "Distance, GED (V), against the relative area r, all else as it is set; a click sets r"
         )
         self.curve.setFixedHeight(110)
         self.curve.getAxis("left").setWidth(58)
-        self.curve.getAxis("left").setLabel("GED (V)")
+        self.curve.getAxis("left").setLabel("distance")
         self.curve.setXRange(0, 1, padding=0.06)
-        self.curve.getAxis("bottom").setTicks([[(0, "r = 0"), (0.5, "0.5"), (1, "1")]])
+        self.curve.getAxis("bottom").setTicks([[(0, "0"), (0.5, "relative area 0.5"), (1, "1")]])
         self.curve.picked.connect(lambda r: self._wish(relative_area=round(min(max(r, 0.0), 1.0), 2)))
         self.column.addWidget(self.curve)
         self.numbers = ChangeTable()
@@ -82,7 +85,7 @@ class PostprocessPanel(Dock):
         for row, (name, text, slider) in enumerate(
             (
                 ("threshold", "Threshold", self.threshold),
-                ("relative_area", "Relative area r", self.relative_area),
+                ("relative_area", "Relative area", self.relative_area),
                 ("smallest_object", "Smallest object", self.smallest_object),
             )
         ):
@@ -136,13 +139,14 @@ class PostprocessPanel(Dock):
         there = raw is not None and processed is not None and results.run is not None and not blind
         for widget in (self.curve, self.numbers):
             widget.setVisible(there)
+        drawing = self.state.sampling.status != IDLE
         if not there or raw is None or processed is None:
-            self.ged.setText(BLIND if blind else "GED: no samples yet")
-            self.note.setText("" if blind else "Generate samples first; then this shows what cleaning them changes.")
+            self.ged.setText(BLIND if blind else "Drawing ..." if drawing else "No samples yet")
+            self.note.setText("" if blind else _LATER if drawing else f"Generate samples first. {_LATER}")
             return
         before, after = raw.scores["ged_v"], processed.scores["ged_v"]
         known = not math.isnan(before)
-        self.ged.setText(f"GED {before:.3f} → {after:.3f}" if known else "GED: nobody annotated this slice")
+        self.ged.setText(f"Distance {before:.3f} → {after:.3f}" if known else "Nobody annotated this slice")
         self.note.setText(self._note(cleaning))
         self.numbers.show_numbers(raw, processed, "px" if numbers.experts is None else numbers.experts.unit)
 
@@ -204,5 +208,5 @@ class PostprocessPanel(Dock):
         """Do not wait for the next beat: the slider is being moved.  The curve may wait."""
         with notifying():
             self.controller.results.update()
-        self.controller.display.update()
+        self.controller.overlays.update()
         self._show_numbers()

@@ -22,7 +22,9 @@ class QueueBox(QWidget):
         super().__init__()
         self._controller, self._state = controller, controller.state
         self.most = QPushButton("Most disagreement first")
-        self.most.setToolTip("Ranks the cases by E[d], the experts' mean distance to each other, the largest first")
+        self.most.setToolTip(
+            "Ranks the cases by the experts' mean distance to each other (E[d], column Apart), the largest first"
+        )
         self.most.clicked.connect(lambda _: self._rank_by_disagreement())
         self.draw_all = QPushButton("Draw for all listed")
         self.draw_all.setToolTip(

@@ -9,9 +9,13 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWi
 from napari_ambiseg._qt.keys import hint
 from napari_ambiseg._qt.text_label import text_label
 from napari_ambiseg.controller import Controller
-from napari_ambiseg.likeness import SAMPLES
 from napari_ambiseg.state import Reading
+from training.export.own_reading import SAMPLES
 
+_NOTHING = (
+    "Your answer is that there is nothing to outline on this slice; what you painted is wiped, and can be taken back"
+)
+_TAKE_BACK = "Not nothing after all: what you painted before is there again"
 _CELL = "<td align='right' style='padding-left: 10px'>{}</td>"
 
 
@@ -30,10 +34,9 @@ class ReadingBox(QWidget):
         self.toggle.setToolTip(
             "Hides what experts and model say, and lets you paint your own outline; the same button reveals them"
         )
-        self.toggle.clicked.connect(lambda _: controller.toggle_blind())
+        self.toggle.clicked.connect(lambda _: controller.reader.toggle())
         self.nothing = QPushButton("Nothing there")
-        self.nothing.setToolTip("Your answer is that there is nothing to outline on this slice; wipes what you painted")
-        self.nothing.clicked.connect(lambda _: controller.reader.say_nothing())
+        self.nothing.clicked.connect(lambda _: self._say_or_take_back())
         self.keep = QCheckBox("Keep blind for the next cases")
         self.keep.setToolTip("Cases that you have not read yet open blind too, until this is switched off")
         self.keep.toggled.connect(self._set_keep)
@@ -52,10 +55,20 @@ class ReadingBox(QWidget):
         reading, is_open = self._controller.state.reading, self._controller.case is not None
         self.toggle.setText(("Reveal" if reading.blind else "Begin a blind read") + hint("blind"))
         self.toggle.setEnabled(is_open)
+        said = reading.blind and reading.nothing
+        self.nothing.setText("Take it back" if said else "Nothing there")
+        self.nothing.setToolTip(_TAKE_BACK if said else _NOTHING)
         self.nothing.setEnabled(reading.blind)
         self.keep.setChecked(reading.keep)
         self.told.setText(self._outcome(reading))
         self.told.setVisible(bool(self.told.text()))
+
+    def _say_or_take_back(self) -> None:
+        reader = self._controller.reader
+        if self._controller.state.reading.nothing:
+            reader.take_back()
+        else:
+            reader.say_nothing()
 
     def _set_keep(self, on: bool) -> None:
         self._controller.state.reading.keep = on
@@ -81,7 +94,7 @@ class ReadingBox(QWidget):
         return f"{pixels * case.spacing_mm[0] * case.spacing_mm[1]:.0f} mm²"
 
     def _table(self, reading: Reading) -> str:
-        head = "".join(_CELL.format(f"<i>{text}</i>") for text in ("1 − IoU", "dice", "area"))
+        head = "".join(_CELL.format(f"<i>{text}</i>") for text in ("distance", "dice", "area"))
         lines = [f"<tr><td></td>{head}</tr>"]
         for one in reading.distances:
             name = "Samples, mean" if one.name == SAMPLES else f"Expert {one.name}"

@@ -29,6 +29,8 @@ from training.model_card import ModelCard
 _LONGEST = 32  # characters of a word in the provenance
 _MAX_SAMPLES, _MAX_SEED = 256, 2**31 - 1
 _GB = 10**9
+_RULE = "The rule by which a step goes from noise towards the mask"
+_WHERE = "Where the model runs; auto takes a GPU if there is one"
 
 
 class SamplerPanel(Dock):
@@ -47,12 +49,13 @@ class SamplerPanel(Dock):
             self.state.browsing.events.key, self.state.placing.events, self.state.disagreement.events.raw,
             reading.blind,
         )  # fmt: skip
-        self.controller.ask_devices()
+        with notifying():
+            self.controller.engine.ask_devices()
 
     def _build(self) -> None:
         self.generate = _button("", "Draw this many masks for the slice that is shown", self._generate_or_cancel)
         set_type(self.generate, BUTTON, bold=True)
-        self.pause = _button("", "Hold the drawing at its next step, to look at it", self.controller.pause_or_resume)
+        self.pause = _button("", "Hold the drawing at its next step, to look at it", self.controller.drawing.pause)
         self.step = _button("Step", "One step on, while it is paused", self.controller.drawing.step_once)
         row = QHBoxLayout()
         row.setSpacing(4)
@@ -89,15 +92,15 @@ class SamplerPanel(Dock):
         self.seed.setMinimumWidth(70)
         self.new_seed = _button("+1", "The next seed, which gives other masks", self._take_new_seed)
         self.new_seed.setAccessibleName("Next seed")
-        self.sampler = NamedBox("The rule of a reverse step", self._choose_sampler)
+        self.sampler = NamedBox(_RULE, self._choose_sampler)
         self.sampler.setMinimumWidth(120)
-        self.device = NamedBox("Where the model runs; auto takes a GPU if there is one", self._choose_device)
+        self.device = NamedBox(_WHERE, self._choose_device)
         seeds = QHBoxLayout()
         seeds.addWidget(self.seed, 1)
         seeds.addWidget(self.new_seed)
         seeds.setSpacing(2)
         grid = QGridLayout()
-        grid.setHorizontalSpacing(5)
+        grid.setHorizontalSpacing(3)
         grid.setVerticalSpacing(4)
         put(grid, 0, 0, "&Model", self.model, span=3)
         put(grid, 1, 0, "&Samples", self.samples)
@@ -106,11 +109,11 @@ class SamplerPanel(Dock):
         put(grid, 2, 0, "S&ampler", self.sampler)
         put(grid, 2, 2, "S&teps", self.steps)
         put(grid, 3, 0, "&Device", self.device, span=3)
-        grid.setColumnStretch(1, 4)
-        grid.setColumnStretch(3, 3)
+        grid.setColumnStretch(1, 1)
+        grid.setColumnStretch(3, 1)
         self.column.addLayout(grid)
 
-        more = Fold("More ways of drawing", "Grid, eta, guidance, precision", self.ways)
+        more = Fold("More ways of drawing", "Times of the steps, precision, fresh noise (eta), guidance", self.ways)
         card = Fold("About the model", "What its card says: data, licence, scores", self.model.about)
         self.column.addWidget(more)
         self.column.addWidget(card)
@@ -135,7 +138,7 @@ class SamplerPanel(Dock):
         self.bar.setUpdatesEnabled(False)  # or it repaints the whole window, canvas included, there and then
         self.bar.setValue(round(100 * wish.progress))
         self.bar.setUpdatesEnabled(True)
-        self.message.setText(wish.message or self._outlook())
+        self.message.setText(BLIND if self.state.reading.blind else wish.message or self._outlook())
         cautions = [line for line in (wish.note, wish.problem, self._caution(card)) if line]
         self.caution.setText("\n".join(cautions))
         self.caution.setVisible(bool(cautions))
@@ -166,6 +169,7 @@ class SamplerPanel(Dock):
             box.setEnabled(card is not None)  # a reference draws in one go
         self.sampler.offer({name: name for name in get_args(SamplerName)}, SAMPLERS, own=own.sampler)
         self.sampler.show_name(wish.wish.sampler)
+        self.sampler.setToolTip(f"{_RULE}. Now {SAMPLERS[wish.wish.sampler or own.sampler]}")
         show_number(self.steps, wish.wish.steps, own.steps)
         show_number(self.samples, wish.n_samples)
         show_number(self.seed, wish.seed)
@@ -173,8 +177,10 @@ class SamplerPanel(Dock):
         shown = {"auto": f"auto: {_label(wish.devices[0])}" if facts else "auto"}
         shown |= {name: _label(fact) for name, fact in facts.items()}
         shown.setdefault(wish.device, wish.device)
-        self.device.offer(shown, {name: f"{name}: {fact.label}" for name, fact in facts.items()})
+        self.device.offer(shown, {name: _in_full(fact) for name, fact in facts.items()})
         self.device.show_name(wish.device)
+        taken = facts.get(wish.device, wish.devices[0] if facts else None)
+        self.device.setToolTip(f"{_WHERE}{'' if taken is None else f'. Now {_in_full(taken)}'}")
         self.ways.refresh(card)
 
     def _outlook(self) -> str:
@@ -182,8 +188,6 @@ class SamplerPanel(Dock):
         wish, field = self.state.sampling, self.state.placing.field
         if self.state.browsing.index < 0 or field is None:
             return NOTHING_OPEN
-        if self.state.reading.blind:
-            return BLIND
         if math.isnan(wish.seconds):
             return "ready"
         return f"{wish.n_samples} samples of {field.height} x {field.width} pixels: {_estimated(wish.seconds)}"
@@ -253,7 +257,13 @@ def _number(low: int, high: int, tooltip: str) -> QSpinBox:
 
 
 def _label(fact: DeviceFact) -> str:
-    return f"{fact.label}, {fact.free_bytes / _GB:.0f} of {fact.total_bytes / _GB:.0f} GB free"
+    """The device in a few words; its whole name and memory are in the tooltip."""
+    name = fact.label.replace("(R)", "").replace("(TM)", "").removesuffix(" Processor")
+    return f"{name}, {fact.free_bytes / _GB:.0f} GB free"
+
+
+def _in_full(fact: DeviceFact) -> str:
+    return f"{fact.name}: {fact.label}, {fact.free_bytes / _GB:.0f} of {fact.total_bytes / _GB:.0f} GB free"
 
 
 def _estimated(seconds: float) -> str:

@@ -33,6 +33,8 @@ _QUANTITIES = (
     (PREDICTED, "predicted mask", "what the model thinks the clean mask is at this step (x0_hat)"),
     (NOISY, "noisy state", "what the walk has at this step (x_t)"),
 )
+_METRIC = "Which number of the samples to draw against the steps, as if the walk ended at each of them"
+_TERMS = "t is the diffusion time, from 1 (noise) to 0 (mask); log SNR the logarithm of signal to noise"
 
 
 class TrajectoryPlayer(Dock):
@@ -106,8 +108,7 @@ class TrajectoryPlayer(Dock):
         self.quantity.activated.connect(lambda _: setattr(playback, "quantity", self.quantity.currentData()))
         self.movie = MovieButton(self)
         self.where = QElidingLabel()
-        self.where.setMinimumWidth(1)  # may be cut where the dock is narrow: the canvas has the same text
-        self.where.setToolTip("t is the diffusion time: 1 is pure noise, 0 is the mask; SNR is signal to noise")
+        self.where.setMinimumWidth(1)  # may be cut where the dock is narrow: the tooltip has all of it
 
     def _make_curve(self) -> None:
         playback = self.state.playback
@@ -115,9 +116,7 @@ class TrajectoryPlayer(Dock):
         for at, curve in enumerate(CURVES):
             self.metric.addItem("", curve.name)
             self.metric.setItemData(at, curve.meaning, Qt.ItemDataRole.ToolTipRole)
-        self.metric.setToolTip(
-            "Which number of the samples to draw against the steps, as if the walk ended at each of them"
-        )
+        self.metric.setToolTip(_METRIC)
         self.metric.setAccessibleName("Number of the curve")
         for box in (self.metric, self.quantity):  # the dock may be narrow: the whole text is in the list
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -141,6 +140,7 @@ class TrajectoryPlayer(Dock):
         for at, (text, slider) in enumerate((("Step", self.frame), ("Sample", self.sample))):
             label = QLabel(text)
             label.setBuddy(slider)
+            label.setToolTip(slider.toolTip())
             sliders.addWidget(label, at, 0)
             sliders.addWidget(slider, at, 1)
         sliders.addWidget(self.speed, 0, 2)
@@ -151,14 +151,15 @@ class TrajectoryPlayer(Dock):
         controls.addLayout(buttons)
         controls.addLayout(sliders)
         controls.addLayout(choices)
-        controls.addWidget(self.where)
         controls.addStretch(1)
         plot.setSpacing(2)
         plot.addWidget(self.metric)
         plot.addWidget(self.curve, 1)
         row.addLayout(controls, 3)
         row.addLayout(plot, 2)
+        self.column.setSpacing(2)
         self.column.addLayout(row, 1)
+        self.column.addWidget(self.where)  # in the whole width, which its longest text needs
 
     def refresh(self) -> None:
         """Put sliders, texts and the curve's cursor where the playback is."""
@@ -179,7 +180,8 @@ class TrajectoryPlayer(Dock):
         self.live.setChecked(playback.following)
         self.live.setEnabled(drawing)
         self.speed.setCurrentIndex(self.speed.findData(playback.frames_per_second))
-        self.where.setText(self._where())
+        self.where.setText(where := self._where())
+        self.where.setToolTip(f"{where}. {_TERMS}")
         self._show_curve(there)
         self.movie.refresh()
 
@@ -217,6 +219,7 @@ class TrajectoryPlayer(Dock):
         for at, curve in enumerate(CURVES):
             self.metric.setItemText(at, curve.label.format(unit=unit))
         self.metric.setCurrentIndex(self.metric.findData(playback.metric))
+        self.metric.setToolTip(f"{_METRIC}. Now {self.metric.currentText()}: {curve_of(playback.metric).meaning}")
         curve, player = curve_of(playback.metric), self.controller.player
         steps = np.array(player.steps if there else (), float)
         values = np.array(

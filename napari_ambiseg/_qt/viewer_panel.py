@@ -110,8 +110,8 @@ class ViewerPanel(Dock):
         self.next.setToolTip("Next case, in the order of the table of cases")
         self.previous.setAccessibleName("Previous case")
         self.next.setAccessibleName("Next case")
-        self.previous.clicked.connect(lambda _: self.controller.next_case(-1))
-        self.next.clicked.connect(lambda _: self.controller.next_case())
+        self.previous.clicked.connect(lambda _: self.controller.opener.next_case(-1))
+        self.next.clicked.connect(lambda _: self.controller.opener.next_case())
         self.where = QElidingLabel()
         self.where.setElideMode(Qt.TextElideMode.ElideMiddle)  # LIDC's identifiers are long and differ at the end
         self.where.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -140,6 +140,7 @@ class ViewerPanel(Dock):
         self.column.addLayout(row)
         warning = QLabel("Research use only, not for diagnosis")
         warning.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        warning.setToolTip("No number here says whether there is a lesion, nor whether one is malignant")
         self.column.addWidget(warning)
         self.column.addStretch(1)
         events, display = self.state.browsing.events, self.state.display.events
@@ -171,7 +172,7 @@ class ViewerPanel(Dock):
         self.lost.refresh()
         if not before:
             self._height = self.height()
-        browsing, survey = self.state.browsing, self.controller.survey
+        browsing, survey = self.state.browsing, self.controller.browser.survey
         count = 0 if survey is None else len(survey)
         self.where.setText(f"{browsing.key}  ({browsing.index + 1} of {count})" if count else "no case is open")
         self.where.setToolTip(f"The open case and its place in the file: {browsing.key}")

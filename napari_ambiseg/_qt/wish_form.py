@@ -49,16 +49,18 @@ class WishForm(QWidget):
         self._sampling = state.sampling
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        self.grid = NamedBox("How the times of the steps are spread", lambda name: self.wish(grid=name))
+        self.grid = NamedBox(
+            "How the times of the steps are spread from noise to mask (grid)", lambda name: self.wish(grid=name)
+        )
         self.eta = _number(0, 1, 0.1, lambda value: self.wish(eta=value))
         self.guidance = _number(0, 20, 0.5, lambda value: self.wish(guidance=value))
         self.precision = NamedBox("Bits of the network's numbers", lambda name: self.wish(precision=name))
-        self.reset = QPushButton("Model's own")
-        self.reset.setToolTip("Leave everything to the model again: sampler, steps, and what is here")
+        self.reset = QPushButton("Leave all to the model")
+        self.reset.setToolTip("Back to auto: sampler, steps, and what is here")
         self.reset.clicked.connect(lambda _: setattr(self._sampling, "wish", SamplingWish()))
-        put(grid, 0, 0, "Grid", self.grid, span=3)
+        put(grid, 0, 0, "Step times", self.grid, span=3)
         put(grid, 1, 0, "Precision", self.precision, span=3)
-        put(grid, 2, 0, "Eta", self.eta)
+        put(grid, 2, 0, "Fresh noise", self.eta)
         put(grid, 2, 2, "Guidance", self.guidance)
         grid.addWidget(self.reset, 3, 0, 1, 4)
         grid.setColumnStretch(1, 1)
@@ -76,7 +78,13 @@ class WishForm(QWidget):
         is_ddim = (wish.sampler or own.sampler) == "ddim"
         why = "" if is_ddim else "; only the sampler ddim has it"
         own_eta = own.eta if wish.sampler in (None, own.sampler) else 0.0
-        _show(self.eta, wish.eta, own_eta, is_ddim, f"Share of fresh noise, 0 is deterministic and 1 is ddpm{why}")
+        _show(
+            self.eta,
+            wish.eta,
+            own_eta,
+            is_ddim,
+            f"Share of fresh noise in each step (eta): 0 is deterministic and 1 is ddpm{why}",
+        )
         guided = card is not None and takes_guidance(card.config)
         why = "" if guided else "; this model was not trained without images, so it has none"
         text = f"How strongly the image pulls: 1 is no guidance, 0 ignores the image{why}"
@@ -101,7 +109,7 @@ def put(grid: QGridLayout, row: int, column: int, text: str, widget: QWidget, sp
 def show_number(box: QSpinBox | QDoubleSpinBox, value: float | None, own: float | None = None) -> None:
     """Show a wish, or what the model itself would take where it is left to it; not where somebody may be typing."""
     if own is not None:
-        box.setSpecialValueText(f"{own:g} (own)")
+        box.setSpecialValueText(f"auto {own:g}")
     if not box.hasFocus():
         box.blockSignals(True)  # what the state says is no wish of the user's
         box.setValue(box.minimum() if value is None else value)

@@ -31,6 +31,7 @@ class LayerBook:
     Attributes
     ----------
     ours : whether what happens right now to layers and sliders is done by us and not by the user; see `by_us`
+    in_pixels : whether ours say that they are in pixels, as the user's own beside them do: see `scale_bar.ScaleBar`
     """
 
     def __init__(self, viewer: Any) -> None:
@@ -38,7 +39,7 @@ class LayerBook:
         self._visible: dict[str, bool] = {}  # what `set_visible` said, for layers that are not there yet
         self._filler = Filler()
         self._held: dict[str, LayerData | None] = {}  # see `hold`; what waits to be shown
-        self.ours = False
+        self.ours = self.in_pixels = False
 
     @property
     def viewer(self) -> Any:
@@ -63,14 +64,11 @@ class LayerBook:
 
     def show(self, layer_data: LayerData) -> Layer:
         """Fill the layer of this role with other data, as `Filler.fill` does, or make it where it is missing."""
-        data, options, kind = layer_data
+        _, options, _ = layer_data
         role = options["metadata"][KEY]["role"]
         if role in self._held:
             self._held[role] = layer_data
-            if role != TRAJECTORY:
-                return self.find(role)
-            layer_data = nothing_to_see(data.shape[:2], data.ndim), options, kind  # its sliders are needed all the same
-            data = layer_data[0]
+            return self.find(role)
         with self.by_us():
             layer = self.find(role)
             if layer is not None and layer.ndim != len(options["scale"]):  # a slice of a volume has other axes
@@ -78,14 +76,19 @@ class LayerBook:
                 self.remove(role)
                 layer = None
             if layer is None:
-                return self._add(data, options, kind)
+                return self._add(*self.suited(layer_data))
             self.fill(layer, layer_data)
             return layer
 
     def fill(self, layer: Layer, layer_data: LayerData) -> None:
         """Fill a layer of the same kind with other data; see `Filler.fill`."""
         with self.by_us():
-            self._filler.fill(layer, layer_data)
+            self._filler.fill(layer, self.suited(layer_data))
+
+    def suited(self, layer_data: LayerData) -> LayerData:
+        """The same data, in pixels where the layers beside them are."""
+        data, options, kind = layer_data
+        return data, {**options, "units": ("pixel",) * len(options["scale"])} if self.in_pixels else options, kind
 
     def refresh_trajectory(self) -> None:
         """Draw what was written into the trajectory's array."""
@@ -103,10 +106,7 @@ class LayerBook:
             self._filler.empty(layer)
 
     def blank_trajectory(self) -> None:
-        """Empty the trajectory and keep its sliders, where another one may come.
-
-        napari takes a tenth of a second to take its sliders away and to make them again, and the image would jump.
-        """
+        """Empty the trajectory and keep its sliders, where another one comes at once."""
         if TRAJECTORY in self._held:
             self._held[TRAJECTORY] = None
         if (layer := self.find(TRAJECTORY)) is not None:
@@ -164,7 +164,7 @@ class LayerBook:
     def hold(self, roles: Iterable[str]) -> None:
         """Empty and hide the layers of these roles; what is to be shown in them from now on waits for `release`.
 
-        Called again, it hides those that somebody has turned on meanwhile.  The trajectory keeps its sliders.
+        Called again, it hides those that somebody has turned on meanwhile.
         """
         for role in roles:
             layer = self.find(role)
@@ -178,10 +178,7 @@ class LayerBook:
 
     def _empty(self, role: str) -> None:
         """Leave nothing to see, in the list of layers neither: napari makes no new thumbnail of a hidden layer."""
-        if role == TRAJECTORY:
-            self.blank_trajectory()
-        else:
-            self.clear(role)
+        self.clear(role)
         if (layer := self.find(role)) is not None:
             layer.thumbnail = np.zeros((1, 1, 4), np.uint8)
 

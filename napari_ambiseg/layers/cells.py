@@ -32,13 +32,22 @@ class Picture:
 
 
 def run_picture(
-    name: str, case: AnnotatedSlice, origin: Origin, place: Place, masks: BoolArray, masks_place: Place
+    name: str,
+    case: AnnotatedSlice,
+    origin: Origin,
+    place: Place,
+    masks: BoolArray,
+    masks_place: Place,
+    screen_pixel: float,
 ) -> Picture:
-    """A case with its experts and the samples of one run, (N, H, W) bool at a place of their own."""
+    """A case with its experts and the samples of one run, (N, H, W) bool at a place of their own.
+
+    The experts' letters are placed for a pixel of the screen of this size, in pixels of the slice.
+    """
     return _picture(
         name,
         image_layer(case, origin, place),
-        experts_layer(expert_outlines(case), case.key, place),
+        experts_layer(expert_outlines(case), case.key, place, screen_pixel),
         samples_layer(masks, None, masks_place, {}),
     )
 
@@ -58,7 +67,7 @@ def expert_pictures(case: AnnotatedSlice, origin: Origin, place: Place) -> list[
 def outlines_of(case: AnnotatedSlice, number: int) -> Sequence[Any]:
     """The outline of one expert (from 1)."""
     others = [other for other in range(1, case.n_experts + 1) if other != number]
-    return expert_outlines(case, others)
+    return expert_outlines(case, others, lettered=False)  # the cell says whose it is
 
 
 def _picture(name: str, *layers: LayerData) -> Picture:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.export.colours import SAMPLE, expert_colour
+from training.export.colours import SAMPLE, VEIL, VEIL_OPACITY, expert_colour
 
 if TYPE_CHECKING:
     from napari.utils.colormaps import Colormap
@@ -45,7 +45,7 @@ def votes_colormap(n_experts: int) -> Colormap:
     colours = np.vstack([[0, 0, 0, 0], shades])
     # Bins around the whole numbers 0..K, in units of the contrast limits.
     edges = np.concatenate([[0], (np.arange(n_experts) + 0.5) / n_experts, [1]])
-    return Colormap(colours, name=f"ambiseg votes of {n_experts}", controls=edges, interpolation="zero")
+    return Colormap(colours, name=f"votes of {n_experts}", controls=edges, interpolation="zero")
 
 
 def fading_colormap(base: str, name: str, opaque_from: float) -> Colormap:
@@ -59,11 +59,8 @@ def fading_colormap(base: str, name: str, opaque_from: float) -> Colormap:
 
 
 def predicted_colormap() -> Colormap:
-    """x0_hat from -1 (transparent) over 0 (the mask's border) to 1: a light veil over the lesion."""
+    """x0_hat from -1 (transparent) over 0 (the mask's border) to 1: a light veil over the lesion, as in a movie."""
     from napari.utils.colormaps import Colormap
 
-    return Colormap(
-        [[1, 0.95, 0.55, 0.0], [1, 0.95, 0.55, 0.05], [1, 0.95, 0.55, 0.15], [1, 0.95, 0.55, 0.25]],
-        name="ambiseg predicted mask",
-        controls=[0, 0.3, 0.5, 1],
-    )
+    colours = [[*(part / 255 for part in VEIL), opacity] for _, opacity in VEIL_OPACITY]
+    return Colormap(colours, name="predicted mask", controls=[at for at, _ in VEIL_OPACITY])

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ambiseg.layers.colours import AGREEMENT, STAPLE, SUMMARY
+from napari_ambiseg.layers.dashes import dash_dots
+from napari_ambiseg.layers.lettering import TEXT_SIZE, Name, lettered
 from napari_ambiseg.layers.marked import votes_of
 from napari_ambiseg.layers.outlines import outlines
 from napari_ambiseg.layers.place import Place
 from napari_ambiseg.layers.roles import EXPERTS, KEY, LayerData
+from napari_ambiseg.layers.sharing import shared_out
 from napari_ambiseg.settings import OUTLINE_WIDTH
-from training.export.colours import expert_colour, expert_letter
+from training.export.colours import OWN, expert_colour, expert_letter
+from training.export.own_reading import ME
 from training.records import AnnotatedSlice, BoolArray
 
-_TEXT_SIZE = 14
 _DASH = 2  # pixels of the slice; as long as the gap behind it
-_FROM_OUTLINE = 2.5  # pixels of the slice, of a label
-_GOLDEN = (math.sqrt(5) - 1) / 2  # of a turn, from one label to the next: no two of them meet
+_SHARED_DASH = 12.0  # pixels of the screen, where several experts drew the same line
+_POINTS_APART = 0.7  # pixels of the slice, of an outline, about
+_SCREEN_PIXEL = 0.2  # of a slice of 128 pixels in a window, about
+_GOLDEN = (math.sqrt(5) - 1) / 2  # of a turn, from one label to the next
 _NOWHERE = "#00000000"
 
 Path = NDArray[np.float64]
@@ -38,7 +43,11 @@ class Outline:
     colour : of path and label, "#RRGGBB"
     width : of the path, in pixels of the slice
     dashed : whether the path has gaps
-    turn : where around the outline the label stands, in turns clockwise from the upper left
+    turn : where around the outline the label stands by choice, in turns clockwise from the upper left
+    shown : whether it is drawn; one that is not keeps the place of its label
+    lettered : whether its label is written
+    shares : whether it takes turns with others where they coincide
+    dotted : whether it is made of dashes and dots
     """
 
     mask: BoolArray
@@ -47,18 +56,29 @@ class Outline:
     width: float = OUTLINE_WIDTH
     dashed: bool = False
     turn: float = 0.0
+    shown: bool = True
+    lettered: bool = True
+    shares: bool = False
+    dotted: bool = False
 
 
-def expert_outlines(case: AnnotatedSlice, hidden: Sequence[int] = (), width: float = OUTLINE_WIDTH) -> list[Outline]:
-    """The experts' own outlines, but for the experts of these numbers.
-
-    Each label has a direction of its own, so that the letters of equal outlines do not cover each other.
-    """
+def expert_outlines(
+    case: AnnotatedSlice, hidden: Sequence[int] = (), width: float = OUTLINE_WIDTH, *, lettered: bool = True
+) -> list[Outline]:
+    """The experts' own outlines; those of the experts of these numbers are not shown."""
     turns = [at / 4 if len(case.masks) <= 4 else at * _GOLDEN for at in range(len(case.masks))]
     return [
-        Outline(mask, expert_letter(number), expert_colour(number), width, turn=turn)
+        Outline(
+            mask,
+            expert_letter(number),
+            expert_colour(number),
+            width,
+            turn=turn,
+            shown=number not in hidden,
+            lettered=lettered,
+            shares=True,
+        )
         for number, (mask, turn) in enumerate(zip(case.masks, turns, strict=True), start=1)
-        if number not in hidden
     ]
 
 
@@ -87,6 +107,11 @@ def staple_outline(mask: BoolArray, width: float = OUTLINE_WIDTH) -> Outline:
     return Outline(mask, "STAPLE", STAPLE, 1.6 * width, dashed=True, turn=0.375)
 
 
+def own_outline(mask: BoolArray, width: float = OUTLINE_WIDTH) -> Outline:
+    """What the reader drew: dash and dot, so that an expert's outline under it is seen in the gaps."""
+    return Outline(mask, ME, OWN, width, dotted=True, turn=0.125)
+
+
 def agreement_name(least: int, n_experts: int) -> str:
     """What the region is called that at least so many of K experts mark; "" where it has no name of its own."""
     if n_experts == 1:
@@ -95,24 +120,38 @@ def agreement_name(least: int, n_experts: int) -> str:
     return names.get(least, "")
 
 
-def experts_layer(shown: Sequence[Outline], key: str, place: Place) -> LayerData:
+def experts_layer(
+    outlined: Sequence[Outline], key: str, place: Place, screen_pixel: float = _SCREEN_PIXEL
+) -> LayerData:
     """Outlines in the order given, each with its label; a mask without foreground has none.
 
     A label hangs on a path of its own that is not seen: napari writes all texts of a layer at the same side of their
-    shapes, and the letters of experts who agree would lie on top of each other.
+    shapes, and the letters of experts who agree would lie on top of each other.  Outlines that are one and the same
+    have one label: "A=C".
+
+    Parameters
+    ----------
+    outlined : the outlines, the lowest first
+    key : of the case
+    place : of the slice
+    screen_pixel : size of a pixel of the screen, in pixels of the slice, for which the labels are placed
     """
+    drawn = [(outline, own) for outline in outlined if (own := outlines(outline.mask))]
+    sharing = [own if outline.shares and outline.shown else [] for outline, own in drawn]
+    shared = shared_out(sharing, max(2, round(_SHARED_DASH * screen_pixel / _POINTS_APART)))
     paths: list[Path] = []
     rows: list[tuple[str, str, str, str, float]] = []
-    for outline in shown:
-        own = outlines(outline.mask)
-        if not own:
+    for (outline, own), left in zip(drawn, shared, strict=True):
+        if not outline.shown:
             continue
-        for path in own:
-            pieces = _dashes(path) if outline.dashed else [path]
-            paths += pieces
-            rows += [("", outline.label, outline.colour, outline.colour, outline.width)] * len(pieces)
-        paths.append(_label_path(own[0], outline.turn))
-        rows.append((_padded(outline.label, outline.turn), outline.label, _NOWHERE, outline.colour, outline.width))
+        cut = dash_dots if outline.dotted else _dashes if outline.dashed else None
+        whole = own if cut is None else [piece for path in own for piece in cut(path)]
+        pieces = left if outline.shares else whole
+        paths += pieces
+        rows += [("", outline.label, outline.colour, outline.colour, outline.width)] * len(pieces)
+    for text, at, outline in _labels(drawn, screen_pixel):
+        paths.append(np.stack([at, np.add(at, (0.0, 0.01))]))
+        rows.append((text, outline.label, _NOWHERE, outline.colour, outline.width))
     labels, owners, colours, inks, widths = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     options = {
         "name": "experts",
@@ -123,32 +162,36 @@ def experts_layer(shown: Sequence[Outline], key: str, place: Place) -> LayerData
         "edge_width": list(widths),
         "opacity": 1.0,
         "features": {"label": list(labels), "outline": list(owners), "colour": list(colours), "ink": list(inks)},
-        "text": {"string": "{label}", "color": {"feature": "ink"}, "size": _TEXT_SIZE, "anchor": "center"},
+        "text": {"string": "{label}", "color": {"feature": "ink"}, "size": TEXT_SIZE, "anchor": "center"},
         **place.options(),
         "metadata": {KEY: {"role": EXPERTS, "key": key}},
     }
     return [place.lift_points(path) for path in paths], options, "shapes"
 
 
-def _label_path(path: Path, turn: float) -> Path:
-    """The point a little outside of an outline in a direction, as a path that napari can draw."""
-    angle = 2 * math.pi * (turn - 0.375)  # 0 is the upper left, then clockwise
-    direction = np.array([math.sin(angle), math.cos(angle)])
-    farthest = path[np.argmax(path @ direction)]
-    at = farthest + _FROM_OUTLINE * direction
-    return np.stack([at, at + np.array([0.0, 0.01])])
-
-
-def _padded(label: str, turn: float) -> str:
-    """A word pushed away from the outline: napari centres a text, and the lesion would be behind half of it."""
-    if len(label) == 1:
-        return label
-    spaces = " " * (2 * len(label) + 4)
-    to_right = math.cos(2 * math.pi * (turn - 0.375))
-    return spaces + label if to_right > 0.1 else label + spaces if to_right < -0.1 else label
+def _labels(
+    drawn: Sequence[tuple[Outline, Sequence[Path]]], screen_pixel: float
+) -> Iterator[tuple[str, tuple[float, float], Outline]]:
+    """What is written where, and in whose colour."""
+    groups: dict[Hashable, list[tuple[Outline, Path]]] = {}
+    for outline, paths in drawn:
+        if outline.lettered:
+            same = (outline.shown, outline.mask.tobytes()) if outline.shares else outline.label
+            groups.setdefault(same, []).append((outline, paths[0]))
+    if not groups:
+        return
+    names = []
+    for members in groups.values():
+        *others, last = [outline.label for outline, _ in members]
+        names.append(Name((*(f"{label}=" for label in others), last), members[0][1], members[0][0].turn))
+    marked = np.any([outline.mask for outline, _ in drawn], axis=0)
+    for name, places, members in zip(names, lettered(names, marked, screen_pixel), groups.values(), strict=True):
+        for text, at, (outline, _) in zip(name.texts, places, members, strict=True):
+            if outline.shown:
+                yield text, at, outline
 
 
 def _dashes(path: Path) -> list[Path]:
     """Pieces of an outline, with gaps as long as they are; a point of an outline is about 0.7 pixels from the next."""
-    step = max(2, round(_DASH / 0.7))
+    step = max(2, round(_DASH / _POINTS_APART))
     return [path[at : at + step + 1] for at in range(0, len(path) - 1, 2 * step)]

@@ -26,6 +26,8 @@ class Filler:
         What says what the data are (place, metadata, the scale of a map) is taken over; what a user may have chosen
         (colour, name, opacity, whether it is on) stays.
         """
+        from pint import Unit  # slow to import, and napari has it by then
+
         data, options, kind = layer_data
         before, layer.metadata[KEY] = layer.metadata[KEY], options["metadata"][KEY]
         if kind == "shapes":
@@ -40,11 +42,16 @@ class Filler:
             wanted = options.get(name, np.eye(layer.ndim + 1) if name == "affine" else None)
             if wanted is not None and not np.array_equal(np.asarray(getattr(layer, name)), wanted):
                 setattr(layer, name, wanted)
+        units = tuple(Unit(name) for name in options.get("units", ("pixel",) * layer.ndim))
+        if units != layer.units:
+            layer.units = units
+        _measure_anew(layer)
 
     def empty(self, layer: Layer) -> None:
         """Leave nothing to see in a layer."""
         if layer.metadata[KEY]["role"] == TRAJECTORY:
             layer.data = nothing_to_see((1, 1), layer.ndim)
+            _measure_anew(layer)
         elif type(layer).__name__ == "Shapes":
             # Its columns stay: the texts are coloured by one of them.
             self._redraw_shapes(layer, [], {"features": layer.features.iloc[:0]})
@@ -88,6 +95,12 @@ def _subject(ours: Mapping[str, Any]) -> tuple[Any, ...]:
     """What an image layer shows: another one has another scale and other colours."""
     of_votes = ours.get("n") if ours.get("map") == "votes" else None
     return ours.get("map"), ours.get("pair"), ours.get("quantity"), of_votes
+
+
+def _measure_anew(layer: Layer) -> None:
+    """Let napari know how large a hidden layer is now: by itself it does not look, not even when it is shown again."""
+    if not layer.visible:
+        layer.scale = layer.scale
 
 
 def _retune(layer: Layer, options: Mapping[str, Any]) -> None:

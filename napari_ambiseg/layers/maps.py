@@ -53,7 +53,7 @@ def votes_map(masks: BoolArray, place: Place) -> LayerData:
 
 def share_map(masks: BoolArray, place: Place, about: Mapping[str, Any]) -> LayerData:
     """The share of the N samples (N, H, W) that mark each pixel, from 0 to 1."""
-    look = _Look(fading_colormap("viridis", "ambiseg share", 0.1), (0.0, 1.0))
+    look = _Look(fading_colormap("viridis", "share", 0.1), (0.0, 1.0))
     return _layer(
         SAMPLE_SHARE, within_marked(masks, vote_fraction, np.float32), look, place, {"n": len(masks), **about}
     )
@@ -61,7 +61,7 @@ def share_map(masks: BoolArray, place: Place, about: Mapping[str, Any]) -> Layer
 
 def variance_map(masks: BoolArray, name: str, place: Place, about: Mapping[str, Any]) -> LayerData:
     """p (1 - p) of each pixel of a set of masks: ``name`` says whether the experts' or the samples'."""
-    look = _Look(fading_colormap("magma", "ambiseg variance", 0.25), (0.0, _LARGEST_VARIANCE))
+    look = _Look(fading_colormap("magma", "variance", 0.25), (0.0, _LARGEST_VARIANCE))
     return _layer(name, within_marked(masks, pixel_variance, np.float32), look, place, {"n": len(masks), **about})
 
 
@@ -82,7 +82,7 @@ def difference_map(
     look = _Look(
         Colormap(
             ["#00000000", colours[0], colours[1], _BOTH],
-            name="ambiseg difference " + " ".join(colours),
+            name=" or ".join(pair),  # napari's left column grows with the longest name
             controls=edges,
             interpolation="zero",
         ),

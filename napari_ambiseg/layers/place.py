@@ -40,7 +40,9 @@ class Place:
     @classmethod
     def of(cls, case: AnnotatedSlice) -> Place:
         """The place of a case that comes from a file: its pixel spacing is all that is known."""
-        return cls(scale=case.spacing_mm or (1.0, 1.0))
+        if case.spacing_mm is None:
+            return cls()
+        return cls(scale=case.spacing_mm, units=("mm", "mm"))
 
     @property
     def ndim(self) -> int:

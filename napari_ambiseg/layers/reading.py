@@ -8,9 +8,9 @@ import numpy as np
 
 from napari_ambiseg.layers.place import Place
 from napari_ambiseg.layers.roles import KEY, READING, LayerData
+from training.export.colours import OWN
 from training.records import BoolArray
 
-_COLOUR = "#F0E442"  # Okabe and Ito's yellow, which no expert has
 _BRUSHES_PER_SIDE = 24
 
 
@@ -18,7 +18,7 @@ def reading_layer(mask: BoolArray, place: Place, key: str) -> LayerData:
     """The user's own mask (H, W) of a case, to be painted with label 1."""
     from napari.utils.colormaps import DirectLabelColormap
 
-    colours: dict[int | None, Any] = {None: _COLOUR, 0: "transparent", 1: _COLOUR}
+    colours: dict[int | None, Any] = {None: OWN, 0: "transparent", 1: OWN}
     options = {
         "name": "my reading",
         "opacity": 0.45,

@@ -9,7 +9,7 @@ SPACED = {"scale": (3.0, 0.7, 0.8), "translate": (10.0, 5.0, -6.0), "units": ("m
 def use(controller, *layers):
     """Select layers and read on them."""
     controller.viewer.layers.selection = set(layers)
-    controller.use_layers()
+    controller.opener.use_layers()
     controller.tick()
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from napari_ambiseg import session as session_module
+from napari_ambiseg import autosave
 from napari_ambiseg.lost_sessions import default_folder
 from napari_ambiseg.session_file import SUFFIX, read_session
 from training.errors import ConfigError
@@ -17,8 +17,8 @@ class Disk:
 
     def __init__(self, monkeypatch):
         self.works, self.asked = True, 0
-        self._write = session_module.write_session
-        monkeypatch.setattr(session_module, "write_session", self)
+        self._write = autosave.write_session
+        monkeypatch.setattr(autosave, "write_session", self)
 
     def __call__(self, path, record):
         self.asked += 1
@@ -34,25 +34,25 @@ def disk(monkeypatch):
 
 @pytest.fixture
 def drawn(controller, engine, file, disk):
-    controller.open_path(file)
+    controller.opener.open_path(file)
     draw(controller, engine)
     return controller
 
 
 def let_write(controller):
     """As if the pause were over."""
-    session = controller.session
-    session._next = 0
-    session.update()
+    writer = controller.autosave
+    writer._next = 0
+    writer.update()
     end = time.monotonic() + 20
-    while session._background.busy:
+    while writer._background.busy:
         assert time.monotonic() < end
-        session.update()
+        writer.update()
         time.sleep(0.002)
 
 
 def kept(controller):
-    return read_session(controller.session._lost.own)
+    return read_session(controller.autosave._lost.own)
 
 
 def test_what_failed_is_written_at_the_next_pause_though_nothing_changed_since(drawn, disk, told):
@@ -76,14 +76,14 @@ def test_after_a_failure_it_waits_for_the_next_pause(drawn, disk):
     disk.works = False
     let_write(drawn)
     for _ in range(20):
-        drawn.session.update()
+        drawn.autosave.update()
     assert disk.asked == 1
-    assert 0 < drawn.session._next - time.monotonic() <= 5
+    assert 0 < drawn.autosave._next - time.monotonic() <= 5
 
 
 def test_what_changes_while_it_is_being_written_is_written_too(drawn, disk):
-    drawn.session._next = 0
-    drawn.session.update()
+    drawn.autosave._next = 0
+    drawn.autosave.update()
     drawn.state.sampling.seed = 21
     let_write(drawn)
     let_write(drawn)
@@ -94,20 +94,20 @@ def test_the_close_tries_a_last_time(drawn, disk):
     disk.works = False
     let_write(drawn)
     disk.works = True
-    drawn.session.close()
+    drawn.autosave.close()
     (left,) = default_folder().glob(f"*{SUFFIX}")
     assert len(read_session(left).runs) == 1
 
 
 def test_a_close_that_cannot_write_says_so_in_the_log_too(drawn, disk, caplog, told):
     disk.works = False
-    drawn.session.close()
+    drawn.autosave.close()
     assert "disk full" in caplog.text
     assert any("disk full" in line for line in told())
 
 
 def test_a_window_closed_at_once_after_a_drawing_keeps_it(drawn):
-    drawn.session.close()
+    drawn.autosave.close()
     (left,) = default_folder().glob(f"*{SUFFIX}")
     assert len(read_session(left).runs) == 1
 
@@ -134,21 +134,21 @@ def test_each_change_of_a_setting_is_written_down(drawn, disk, change):
 
 def test_a_session_that_another_window_took_is_no_longer_offered(drawn, told):
     let_write(drawn)
-    own = drawn.session._lost.own
+    own = drawn.autosave._lost.own
     lost = own.rename(own.with_name(f"999999999-1{SUFFIX}"))
-    drawn.session.look_for_lost()
+    drawn.autosave.look_for_lost()
     assert drawn.state.sessions.offered
     lost.unlink()
     with pytest.raises(ConfigError, match="another window has"):
-        drawn.session.restore()
+        drawn.autosave.restore()
     assert drawn.state.sessions.offered == ""
 
 
 def test_what_was_restored_is_not_lost_by_a_crash_right_after(drawn):
     let_write(drawn)
-    own = drawn.session._lost.own
+    own = drawn.autosave._lost.own
     own.rename(own.with_name(f"999999999-1{SUFFIX}"))
-    drawn.session.look_for_lost()
-    drawn.session.restore()
+    drawn.autosave.look_for_lost()
+    drawn.autosave.restore()
     (left,) = default_folder().glob(f"*{SUFFIX}")  # nothing was written since
     assert len(read_session(left).runs) == 1

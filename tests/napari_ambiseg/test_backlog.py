@@ -51,7 +51,9 @@ def backstage(controller):
 
     def make(answer=finished):
         stage = Backstage(answer)
-        controller.backlog = Backlog(controller.state, controller.browser, controller.runs, controller._take, stage)
+        controller.backlog = Backlog(
+            controller.state, controller.browser, controller.runs, controller.shelf.take, stage
+        )
         return stage
 
     return make
@@ -67,7 +69,7 @@ def finish_round(controller):
 
 def test_each_case_of_the_list_is_drawn_once_and_gets_its_number(controller, backstage):
     stage = backstage()
-    controller.open_demo()
+    controller.opener.open_demo()
     shown = controller.case
     controller.backlog.start([3, 1, 7])
     finish_round(controller)
@@ -87,10 +89,10 @@ def test_each_case_of_the_list_is_drawn_once_and_gets_its_number(controller, bac
 
 def test_a_case_that_was_drawn_behind_shows_its_samples_at_once(controller, backstage):
     backstage()
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.backlog.start([1])
     finish_round(controller)
-    controller.next_case()
+    controller.opener.next_case()
     controller.tick()
     assert len(controller.layers.find(SAMPLES).data)
     assert controller.state.disagreement.raw.n == controller.state.sampling.n_samples
@@ -98,7 +100,7 @@ def test_a_case_that_was_drawn_behind_shows_its_samples_at_once(controller, back
 
 def test_the_case_that_is_shown_gets_its_samples_when_they_come(controller, backstage):
     backstage()
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.backlog.start([0])
     finish_round(controller)
     controller.tick()
@@ -107,8 +109,8 @@ def test_the_case_that_is_shown_gets_its_samples_when_they_come(controller, back
 
 def test_nothing_of_it_shows_in_a_blind_read(controller, backstage):
     backstage()
-    controller.open_demo()
-    controller.toggle_blind()
+    controller.opener.open_demo()
+    controller.reader.toggle()
     controller.backlog.start([0, 1])
     finish_round(controller)
     controller.tick()
@@ -118,7 +120,7 @@ def test_nothing_of_it_shows_in_a_blind_read(controller, backstage):
 
 def test_what_is_drawn_already_in_the_same_way_is_passed_over(controller, engine, backstage):
     stage = backstage()
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     controller.backlog.start([0, 1])
     finish_round(controller)
@@ -133,7 +135,7 @@ def test_what_is_drawn_already_in_the_same_way_is_passed_over(controller, engine
 
 def test_the_next_case_waits_for_what_the_user_draws(controller, backstage):
     stage = backstage()
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.backlog.start([1, 2])
     controller.state.sampling.status = SAMPLING
     for _ in range(5):
@@ -146,7 +148,7 @@ def test_the_next_case_waits_for_what_the_user_draws(controller, backstage):
 
 def test_stopped_it_ends_its_process_and_keeps_what_is_drawn(controller, backstage):
     stage = backstage(None)
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.backlog.start([1, 2, 3])
     controller.tick()
     stage.played.answer(finished(stage.played.requests[0]))
@@ -162,10 +164,10 @@ def test_stopped_it_ends_its_process_and_keeps_what_is_drawn(controller, backsta
 
 def test_another_file_ends_the_round(controller, backstage, file):
     stage = backstage(None)
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.backlog.start([1, 2, 3])
     controller.tick()
-    controller.open_path(file)
+    controller.opener.open_path(file)
     controller.tick()
     assert controller.state.queue.total == 0
     assert stage.played.stopped
@@ -173,7 +175,7 @@ def test_another_file_ends_the_round(controller, backstage, file):
 
 def test_a_model_that_always_fails_is_told_once_and_ends_the_round(controller, backstage, told):
     stage = backstage(lambda _: Failed(1, "no model 'x'; choose one of: demo"))
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.backlog.start(range(10))
     finish_round(controller)
     assert told() == ["no model 'x'; choose one of: demo"]
@@ -183,7 +185,7 @@ def test_a_model_that_always_fails_is_told_once_and_ends_the_round(controller, b
 
 def test_one_failure_does_not_cost_the_others(controller, backstage, told):
     stage = backstage(lambda request: Failed(1, "odd case") if request.case.key.endswith("01") else finished(request))
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.backlog.start([0, 1, 2, 3])
     finish_round(controller)
     assert told() == ["odd case"]
@@ -195,7 +197,7 @@ def test_one_failure_does_not_cost_the_others(controller, backstage, told):
 
 def test_every_failure_is_counted_and_the_first_is_told(controller, backstage, told):
     backstage(lambda request: finished(request) if request.case.key[-1] in "14" else Failed(1, request.case.key))
-    controller.open_demo()
+    controller.opener.open_demo()
     messages = []
     controller.state.queue.events.message.connect(messages.append)
     controller.backlog.start([0, 1, 2, 3, 4, 5])
@@ -211,7 +213,7 @@ def test_a_case_that_cannot_be_read_is_a_failure_like_any_other(controller, back
     backstage()
     volume = viewer.add_image(np.random.default_rng(0).random((3, 20, 20)), name="scan")
     viewer.layers.selection = {volume}
-    controller.use_layers()
+    controller.opener.use_layers()
     volume.data[1, 0, 0] = np.nan
     controller.backlog.start([0, 1, 2])
     finish_round(controller)
@@ -223,7 +225,7 @@ def test_a_round_is_drawn_as_it_was_begun_whatever_is_set_meanwhile(controller, 
     stage = backstage()
     volume = viewer.add_image(np.random.default_rng(0).random((3, 200, 200)), name="scan")
     viewer.layers.selection = {volume}
-    controller.use_layers()
+    controller.opener.use_layers()
     controller.backlog.start([0, 1, 2])
     controller.tick()
     sampling = controller.state.sampling
@@ -237,7 +239,7 @@ def test_a_round_is_drawn_as_it_was_begun_whatever_is_set_meanwhile(controller, 
 
 def test_a_process_that_dies_is_one_message(controller, backstage, told):
     backstage(lambda _: Died("the sampling process was killed"))
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.backlog.start([1, 2])
     finish_round(controller)
     assert told() == ["the sampling process was killed"]

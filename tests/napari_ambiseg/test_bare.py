@@ -18,7 +18,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def shown(controller, viewer):
     """A case with outlines, a map, and a layer of the user's own."""
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.state.display.map = VOTES
     viewer.add_image(np.zeros((4, 4)), name="mine")
     controller.tick()
@@ -55,7 +55,7 @@ def test_what_was_off_stays_off(controller, shown):
 def test_layers_that_come_while_it_is_bare_wait_too(controller, viewer, shown):
     controller.bare.toggle()
     viewer.layers.remove(controller.layers.find(EXPERTS))
-    controller.next_case()
+    controller.opener.next_case()
     controller.tick()
     assert shown() == {"image", "mine"}
     controller.bare.toggle()

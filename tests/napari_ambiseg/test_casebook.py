@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_ambiseg.casebook import Casebook
-from napari_ambiseg.entries import Entry
+from napari_ambiseg.entries import ComparedWith, Entry
 from napari_ambiseg.layers.roles import Origin
-from napari_ambiseg.likeness import Distance
 from training.errors import DataFormatError
+from training.export.own_reading import Distance
 
 ORIGIN = Origin("file.h5", "train", 3)
 FULL = {
@@ -22,10 +22,16 @@ FULL = {
     "nothing": False,
     "revealed": "2026-01-31T12:01:00+00:00",
     "blind": True,
+    "model_seen": "2026-01-31T12:02:00+00:00",
+    "after_model": False,
+    "seconds": 41.5,
+    "spacing_mm": (0.5, 0.75),
+    "compared": ComparedWith("demo", 16, 7, "--postprocess 0.5"),
     "distances": (Distance("A", 0.25, 0.8, 12.0), Distance("samples", 1.0, 0.0, 3.5)),
     "ged": 0.375,
     "n": 16,
     "model": "demo",
+    "seed": 0,
 }
 
 
@@ -114,6 +120,19 @@ DAMAGED = [
     [case(ged=True)],
     [case(n=-1)],
     [case(n=2.0)],
+    [case(seed=-1)],
+    [case(seed="7")],
+    [case(model_seen="soon")],
+    [case(after_model="no")],
+    [case(seconds=-1)],
+    [case(seconds="3")],
+    [case(spacing_mm=0.5)],
+    [case(spacing_mm=[0.5, 0])],
+    [case(spacing_mm=[0.5, 0.5, 2.0])],
+    [case(compared="demo")],
+    [case(compared={"model": "demo", "n": 1, "seed": 0})],
+    [case(compared={"model": "demo", "n": 1.5, "seed": 0, "cleaning": ""})],
+    [case(compared={"model": 5, "n": 1, "seed": 0, "cleaning": ""})],
     [case(model=None)],
     [case(mask=[1, 2])],
     [case(mask={"shape": [2, 2], "runs": [1, 2]})],

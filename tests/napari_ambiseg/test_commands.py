@@ -79,8 +79,8 @@ def assert_same_numbers(said, measures):
 
 @pytest.mark.slow
 def test_the_command_of_a_demo_case_gives_its_masks_and_numbers(real, tmp_path):
-    real.open_demo()
-    real.open_case(21)
+    real.opener.open_demo()
+    real.opener.open_case(21)
     real.state.sampling.n_samples, real.state.sampling.seed = 4, 7
     real.state.sampling.wish = SamplingWish(sampler="ddpm", steps=3)
     real.state.postprocessing.cleaning = cleaning = Cleaning(threshold=0.1, smallest_object=3, relative_area=0.3)
@@ -98,8 +98,8 @@ def test_the_command_of_a_demo_case_gives_its_masks_and_numbers(real, tmp_path):
 def test_the_command_of_a_field_of_a_file_gives_its_masks_and_numbers(real, tmp_path):
     path = tmp_path / "two words.hdf5"
     write_dataset(path, {"val": [phantom_case(i, 2, 192).slice for i in range(2)]}, {})
-    real.open_path(path)
-    real.open_case(1)
+    real.opener.open_path(path)
+    real.opener.open_case(1)
     real.state.placing.field = field = Field(20, 40, 128, 128)
     real.state.sampling.n_samples = 3
     real.state.sampling.wish = SamplingWish(steps=2)

@@ -3,6 +3,7 @@
 import gc
 import time
 import weakref
+from operator import attrgetter
 
 import h5py
 import pytest
@@ -18,7 +19,7 @@ def test_each_viewer_has_one_controller_of_its_own():
     one, other = ViewerModel(), ViewerModel()
     assert controller_of(one) is controller_of(one)
     assert controller_of(one) is not controller_of(other)
-    controller_of(one).open_demo()
+    controller_of(one).opener.open_demo()
     assert len(other.layers) == 0
     controller_of(one).close()
     controller_of(other).close()
@@ -27,7 +28,7 @@ def test_each_viewer_has_one_controller_of_its_own():
 def test_a_controller_does_not_keep_its_viewer_alive():
     viewer = ViewerModel()
     controller, gone = controller_of(viewer), weakref.ref(viewer)
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.close()
     del viewer
     gc.collect()
@@ -36,7 +37,7 @@ def test_a_controller_does_not_keep_its_viewer_alive():
 
 def test_close_ends_the_process_and_lets_go_of_the_file(viewer, engine, file):
     controller = Controller(viewer, engine)
-    controller.open_path(file)
+    controller.opener.open_path(file)
     controller.close()
     assert engine.stopped
     with h5py.File(file, "a"):  # which h5py refuses while it is open for reading
@@ -44,23 +45,23 @@ def test_close_ends_the_process_and_lets_go_of_the_file(viewer, engine, file):
     controller.tick()  # a timer's last beat
 
 
-@pytest.mark.parametrize("verb", ["next_case", "cancel", "tick", "close"])
+@pytest.mark.parametrize("verb", ["opener.next_case", "drawing.cancel", "tick", "close"])
 def test_verbs_without_anything_open_do_nothing(controller, told, verb):
-    getattr(controller, verb)()
+    attrgetter(verb)(controller)()
     assert told() == []
 
 
 def test_devices_arrive_in_the_state(controller):
-    controller.ask_devices()
+    controller.engine.ask_devices()
     controller.tick()
     assert {fact.name for fact in controller.state.sampling.devices} >= {"cpu", "cuda:0"}
 
 
 def test_a_conversion_that_ends_while_samples_are_drawn_does_not_drop_them(controller, engine, slices_folder):
-    controller.open_demo()
+    controller.opener.open_demo()
     converting = controller.state.converting
-    controller.open_path(slices_folder)
-    controller.convert()
+    controller.opener.open_path(slices_folder)
+    controller.converter.start()
     controller.generate()
     engine.load()
     until = time.monotonic() + 30
@@ -74,6 +75,6 @@ def test_a_conversion_that_ends_while_samples_are_drawn_does_not_drop_them(contr
     controller.tick()
     assert controller.state.browsing.source == "demo cases"
     assert controller.state.disagreement.processed.n == 6
-    controller.open_converted()
+    controller.converter.open_target()
     assert controller.state.browsing.source == converting.target
     assert not converting.unopened

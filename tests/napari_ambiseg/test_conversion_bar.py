@@ -31,21 +31,21 @@ from training.data.phantom import phantom_case
 
 
 class FakeController:
-    """Remembers which verbs the bar used."""
+    """Remembers which verbs of the converter the bar used."""
 
     def __init__(self):
-        self.state, self.used = ViewerState(), []
+        self.state, self.used, self.converter = ViewerState(), [], self
 
-    def convert(self):
+    def start(self):
         self.used.append("convert")
 
-    def convert_to(self, target):
-        self.used.append(target)
+    def write_to(self, target):
+        self.used.append(str(target))
 
-    def open_converted(self):
+    def open_target(self):
         self.used.append("open")
 
-    def cancel_conversion(self):
+    def cancel(self):
         self.used.append("cancel")
 
 
@@ -217,7 +217,7 @@ def test_from_a_folder_to_its_first_case_without_a_pause(opened, wait, qtbot, sl
     qtbot.wait(600)  # until the docks share the height for good
     height, beats = panel.height(), []
     pulse_of(panel.viewer).beat.connect(lambda: beats.append(time.monotonic()))
-    controller.open_path(slices_folder)
+    controller.opener.open_path(slices_folder)
     wait(lambda: bar.headline.text() == "slices: 2 patients, about 6 slices. Convert?")
     assert panel.viewport().rect().contains(bar.convert.mapTo(panel.viewport(), bar.convert.rect().bottomRight()))
     bar.convert.click()
@@ -235,8 +235,8 @@ def test_from_a_folder_to_its_first_case_without_a_pause(opened, wait, qtbot, sl
 def test_a_cancelled_run_can_be_started_again(opened, wait, slices_folder):
     panel, controller = opened
     bar, state = panel.conversion, controller.state.converting
-    controller.open_path(slices_folder)
-    controller.convert()
+    controller.opener.open_path(slices_folder)
+    controller.converter.start()
     wait(lambda: bar.bar.value() > 0)
     began = time.monotonic()
     bar.cancel.click()
@@ -248,11 +248,12 @@ def test_a_cancelled_run_can_be_started_again(opened, wait, slices_folder):
     wait(lambda: state.status == CONVERTED)
 
 
-def test_closing_the_window_ends_the_conversion_and_leaves_no_half_file(opened, wait, slices_folder):
+def test_closing_the_window_ends_the_conversion_and_leaves_no_half_file(opened, wait, slices_folder, slow_conversion):
     panel, controller = opened
+    controller.converter._convert = slow_conversion  # or a busy machine may look when it is done
     state, before = controller.state.converting, set(psutil.Process().children())
-    controller.open_path(slices_folder)
-    controller.convert()
+    controller.opener.open_path(slices_folder)
+    controller.converter.start()
     wait(lambda: state.done > 0)
     children = set(psutil.Process().children()) - before
     assert children

@@ -11,7 +11,7 @@ from .played_engine import STEPS, draw
 
 @pytest.fixture
 def drawn(controller, engine):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     controller.tick()
     controller.layers.find(SAMPLES).opacity = 0.7
@@ -64,6 +64,6 @@ def test_a_hidden_trajectory_dims_nothing(drawn):
 
 def test_the_next_case_begins_undimmed(drawn, engine):
     drawn.state.playback.frame = 1
-    drawn.next_case()
+    drawn.opener.next_case()
     drawn.tick()
     assert opacity(drawn) == 0.7

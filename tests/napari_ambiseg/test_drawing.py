@@ -18,7 +18,7 @@ WISH = SamplingWish("ddpm", STEPS)
 @pytest.fixture
 def started(controller, engine):
     """A drawing of which two states are there."""
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.generate()
     engine.load()
     engine.step(0, 1)
@@ -34,7 +34,7 @@ def test_generate_without_a_case_says_what_to_do(controller, engine, told):
 
 
 def test_in_a_blind_read_nothing_is_drawn(controller, engine, told):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.state.reading.blind = True
     controller.generate()
     assert engine.requests == []
@@ -42,7 +42,7 @@ def test_in_a_blind_read_nothing_is_drawn(controller, engine, told):
 
 
 def test_a_drawing_from_request_to_numbers(controller, engine):
-    controller.open_demo()
+    controller.opener.open_demo()
     state = controller.state
     sampling, playback, disagreement = state.sampling, state.playback, state.disagreement
     sampling.seed, sampling.wish, sampling.device = 3, WISH, "cpu"
@@ -80,7 +80,7 @@ def test_a_drawing_from_request_to_numbers(controller, engine):
 
 
 def test_a_large_drawing_keeps_fewer_frames(controller, engine):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.state.sampling.n_samples = 1
     controller.generate()
     assert engine.requests[-1].max_frames == 64
@@ -91,7 +91,7 @@ def test_a_large_drawing_keeps_fewer_frames(controller, engine):
 
 
 def test_what_is_asked_for_next_does_not_disturb_what_is_being_drawn(controller, engine):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.generate()
     controller.state.sampling.n_samples = 50
     engine.load()
@@ -102,21 +102,38 @@ def test_what_is_asked_for_next_does_not_disturb_what_is_being_drawn(controller,
     assert controller.results.run.n == 6
 
 
-def test_a_model_without_steps_has_samples_and_no_trajectory(controller, engine):
-    controller.open_demo()
+def test_a_model_without_steps_has_samples_and_no_trajectory(controller, engine, viewer):
+    controller.opener.open_demo()
     controller.generate()
     engine.answer(Loaded(1, "empty", "cpu", 0, ()))
     engine.finish()
     controller.tick()
     assert controller.state.disagreement.processed.n == 6
-    assert controller.layers.find(TRAJECTORY) is None
+    assert np.isnan(controller.layers.find(TRAJECTORY).data).all()
+    assert viewer.dims.nsteps[:2] == (1, 1)
     assert controller.layers.find(SAMPLES) is not None
     assert controller.results.run.frames is None
 
 
+def test_the_trajectory_s_layer_is_made_at_the_click_and_not_between_two_steps(controller, engine, viewer):
+    controller.opener.open_demo()
+    controller.generate()
+    layer = controller.layers.find(TRAJECTORY)
+    assert layer is not None
+    assert viewer.dims.nsteps[:2] == (1, 1)  # no sliders yet
+    inserted = []
+    viewer.layers.events.inserted.connect(lambda event: inserted.append(event.value.name))
+    engine.load()
+    engine.step(0)
+    controller.tick()
+    assert controller.layers.find(TRAJECTORY) is layer
+    assert "trajectory" not in inserted
+    assert viewer.dims.nsteps[:2] == (6, STEPS + 1)
+
+
 @pytest.mark.parametrize("end", [Failed(2, "no memory"), Cancelled(2), Died("gone")])
 def test_where_no_step_came_there_is_nothing_to_scrub_through(controller, engine, viewer, end):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     controller.generate()
     assert viewer.dims.nsteps[:2] == (6, STEPS + 1)  # the sliders wait for the next trajectory
@@ -129,7 +146,7 @@ def test_where_no_step_came_there_is_nothing_to_scrub_through(controller, engine
 
 
 def test_cancel_keeps_what_came_so_far(started, engine):
-    started.cancel()
+    started.drawing.cancel()
     assert engine.cancelled[-1] == 1
     assert started.state.sampling.status == CANCELLING
     engine.step(2)
@@ -144,17 +161,17 @@ def test_cancel_keeps_what_came_so_far(started, engine):
 
 def test_cancel_twice_and_cancel_of_nothing_ask_once(started, engine):
     before = len(engine.cancelled)
-    started.cancel()
-    started.cancel()
+    started.drawing.cancel()
+    started.drawing.cancel()
     engine.answer(Cancelled(1))
     started.tick()
-    started.cancel()
+    started.drawing.cancel()
     assert len(engine.cancelled) == before + 1
 
 
 def test_a_pause_holds_and_goes_on(started, engine):
     sampling = started.state.sampling
-    started.pause_or_resume()
+    started.drawing.pause()
     assert (engine.verbs, sampling.status) == (["pause"], PAUSED)
     engine.step(2)
     engine.hold(2)
@@ -166,7 +183,7 @@ def test_a_pause_holds_and_goes_on(started, engine):
     engine.hold(3)
     started.tick()
     assert (sampling.status, sampling.message) == (PAUSED, "paused at step 3 of 4")
-    started.pause_or_resume()
+    started.drawing.pause()
     assert engine.verbs == ["pause", "step once", "resume"]
     assert sampling.status == SAMPLING
     engine.step(4)
@@ -176,8 +193,8 @@ def test_a_pause_holds_and_goes_on(started, engine):
 
 
 def test_a_held_drawing_can_be_cancelled(started, engine):
-    started.pause_or_resume()
-    started.cancel()
+    started.drawing.pause()
+    started.drawing.cancel()
     assert started.state.sampling.status == CANCELLING
     engine.answer(Cancelled(1))
     started.tick()
@@ -185,16 +202,16 @@ def test_a_held_drawing_can_be_cancelled(started, engine):
 
 
 def test_the_word_that_it_is_held_comes_too_late_after_going_on(started, engine):
-    started.pause_or_resume()
-    started.pause_or_resume()
+    started.drawing.pause()
+    started.drawing.pause()
     engine.hold(1)
     started.tick()
     assert started.state.sampling.status == SAMPLING
 
 
 def test_pause_and_step_without_a_drawing_do_nothing(controller, engine):
-    controller.open_demo()
-    controller.pause_or_resume()
+    controller.opener.open_demo()
+    controller.drawing.pause()
     controller.drawing.step_once()
     assert engine.verbs == []
     assert controller.state.sampling.status == IDLE
@@ -204,9 +221,9 @@ def test_the_time_left_does_not_count_the_time_that_it_was_held(started, engine,
     now = [1000.0]
     monkeypatch.setattr("napari_ambiseg.drawing.time.monotonic", lambda: now[0])
     started.drawing._began = 990.0  # two of four steps in 10 s
-    started.pause_or_resume()
+    started.drawing.pause()
     now[0] += 500
-    started.pause_or_resume()
+    started.drawing.pause()
     engine.step(2)
     now[0] += 5
     started.tick()
@@ -226,7 +243,7 @@ def test_the_process_is_told_once_whether_anybody_looks(started, engine):
 
 
 def test_a_drawing_that_nobody_looks_at_is_asked_for_so_and_shows_how_far_it_is(controller, engine):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.drawing.watch(False)
     controller.generate()
     assert not engine.requests[-1].watched
@@ -243,7 +260,7 @@ def test_a_drawing_that_nobody_looks_at_is_asked_for_so_and_shows_how_far_it_is(
 
 def test_many_states_at_once_are_taken_in_over_several_ticks(controller, engine, monkeypatch):
     monkeypatch.setattr("napari_ambiseg.drawing._BUDGET_S", 1e-9)
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.generate()
     engine.load()
     engine.step(*range(STEPS + 1))
@@ -259,7 +276,7 @@ def test_many_states_at_once_are_taken_in_over_several_ticks(controller, engine,
 
 
 def test_a_second_generate_begins_anew(controller, engine):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     controller.state.sampling.seed = 8
     controller.generate()
@@ -273,7 +290,7 @@ def test_a_second_generate_begins_anew(controller, engine):
 
 
 def test_going_to_another_case_drops_the_drawing_under_way(started, engine, told):
-    started.next_case()
+    started.opener.next_case()
     assert engine.cancelled[-1] == 1
     engine.step(2)
     engine.answer(Cancelled(1))
@@ -288,7 +305,7 @@ def test_going_to_another_case_drops_the_drawing_under_way(started, engine, told
 
 
 def test_the_layers_say_what_made_them(controller, engine):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.state.sampling.seed = 5
     draw(controller, engine)
     about = controller.layers.find(SAMPLES).metadata[KEY]
@@ -310,20 +327,20 @@ def test_whatever_happens_to_a_layer_while_drawing_the_drawing_goes_on(started, 
     engine.finish()
     started.tick()
     assert started.state.disagreement.processed.n == 6
-    started.next_case()
+    started.opener.next_case()
     draw(started, engine)
     assert all(started.layers.find(role) is not None for role in (IMAGE, EXPERTS, TRAJECTORY, SAMPLES))
     assert told() == []
 
 
 def test_all_layers_at_once_may_be_deleted(controller, engine, viewer, told):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     before = len(viewer.layers)
     viewer.layers.clear()
     controller.state.playback.frame = 2
     controller.tick()
-    controller.next_case()
+    controller.opener.next_case()
     draw(controller, engine)
     assert len(viewer.layers) == before
     assert told() == []

@@ -12,7 +12,7 @@ from .played_engine import DEVICES, draw
 @pytest.fixture
 def started(controller, engine):
     """A drawing of which two states are there."""
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.generate()
     engine.load()
     engine.step(0, 1)
@@ -21,7 +21,7 @@ def started(controller, engine):
 
 
 def test_an_error_is_exactly_one_notification(controller, engine, told):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.generate()
     engine.answer(Failed(1, "no model 'x'; choose one of: demo"))
     controller.tick()
@@ -43,7 +43,7 @@ def test_a_death_is_one_notification_and_the_next_drawing_runs(started, engine, 
 @pytest.mark.parametrize(("device", "offered"), [("cuda:0", True), ("cpu", False)])
 @pytest.mark.parametrize("end", [Died("cuda:0 gave up"), Failed(1, "cuda:0 has too little memory for one sample")])
 def test_where_a_gpu_failed_the_cpu_is_offered_until_the_next_drawing(controller, engine, told, device, offered, end):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.generate()
     engine.load(device=device)
     engine.answer(end)
@@ -71,7 +71,7 @@ def test_a_process_that_cannot_be_started_is_one_notification(controller, engine
         raise DeviceError("cannot start the sampling process with python: no such file")
 
     monkeypatch.setattr(engine, "start", start)
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.generate()
     assert told() == ["cannot start the sampling process with python: no such file"]
     assert controller.state.sampling.status == IDLE
@@ -81,7 +81,7 @@ def test_a_process_that_cannot_be_started_is_one_notification(controller, engine
 
 
 def test_unloading_ends_the_process_and_says_how_much_is_free_again(controller, engine):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     assert controller.state.sampling.warm
     controller.drawing.unload()
@@ -92,11 +92,11 @@ def test_unloading_ends_the_process_and_says_how_much_is_free_again(controller, 
 
 
 def test_the_devices_and_their_memory_are_learnt_and_asked_anew_after_a_drawing(controller, engine):
-    controller.ask_devices()
+    controller.engine.ask_devices()
     controller.tick()
     assert controller.state.sampling.devices == DEVICES
     controller.state.sampling.devices = ()
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     controller.tick()
     assert controller.state.sampling.devices == DEVICES

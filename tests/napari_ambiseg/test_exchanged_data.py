@@ -93,12 +93,12 @@ def write(path, seed, patient=None):
 def saved(controller, engine, tmp_path):
     """A session with a note and a drawing of the first case of a file, and its masks."""
     write(tmp_path / "data.hdf5", 1)
-    controller.open_path(tmp_path / "data.hdf5")
+    controller.opener.open_path(tmp_path / "data.hdf5")
     draw(controller, engine)
     controller.reader.write_note("of the first file")
     controller.session.save(tmp_path / f"s{SUFFIX}")
     masks = controller.results.run.masks
-    controller.open_demo()
+    controller.opener.open_demo()
     return tmp_path / f"s{SUFFIX}", tmp_path / "data.hdf5", masks
 
 
@@ -133,7 +133,7 @@ def test_with_the_first_file_back_both_are_shown_again(saved, another, tmp_path)
     write(data, 2)
     another.session.open(session)
     another.session.save(tmp_path / f"t{SUFFIX}")
-    another.open_demo()
+    another.opener.open_demo()
     data.write_bytes(first)
     another.session.open(tmp_path / f"t{SUFFIX}")
     assert another.state.reading.note == "of the first file"
@@ -144,9 +144,9 @@ def test_with_the_first_file_back_both_are_shown_again(saved, another, tmp_path)
 
 def test_what_is_noted_in_this_window_stays_when_a_session_is_opened(saved, another):
     session, data, _ = saved
-    another.open_path(data)
-    another.toggle_flag()
-    another.next_case(2)
+    another.opener.open_path(data)
+    another.reader.next_flag()
+    another.opener.next_case(2)
     another.reader.write_note("mine")
     another.session.open(session)
     first = another.casebook.of(Origin(str(data), "train", 0), "0")
@@ -155,11 +155,11 @@ def test_what_is_noted_in_this_window_stays_when_a_session_is_opened(saved, anot
 
 
 def test_what_was_unsaved_before_a_session_was_opened_is_still_unsaved(saved, another):
-    another.open_demo()
+    another.opener.open_demo()
     another.reader.write_note("mine")
     another.session.open(saved[0])
-    another.session.close()
-    another.session.look_for_lost()
+    another.autosave.close()
+    another.autosave.look_for_lost()
     assert another.state.sessions.offered
 
 
@@ -167,24 +167,24 @@ def test_layers_of_the_user_s_own_and_the_demo_may_change(controller, viewer):
     image = viewer.add_image(np.zeros((64, 64), np.float32))
     labels = viewer.add_labels(np.zeros((64, 64), np.uint8))
     viewer.layers.selection = {image, labels}
-    controller.use_layers()
+    controller.opener.use_layers()
     controller.reader.write_note("kept")
     labels.data[3:9, 3:9] = 1
     controller.browser.show(0)
     assert controller.state.reading.note == "kept"
-    controller.open_demo()
+    controller.opener.open_demo()
     assert controller.casebook.known(controller.browser.origin, controller.browser.key)[1] == ""
 
 
 def test_a_session_of_the_same_data_says_nothing_of_changes(controller, another, file, told, tmp_path):
-    for at, begin in enumerate((controller.open_demo, lambda: controller.open_path(file))):
+    for at, begin in enumerate((controller.opener.open_demo, lambda: controller.opener.open_path(file))):
         begin()
         for _ in range(3):
             controller.reader.write_note(f"note of {controller.browser.key}")
-            controller.next_case()
+            controller.opener.next_case()
         controller.session.save(tmp_path / f"{at}{SUFFIX}")
         another.session.open(tmp_path / f"{at}{SUFFIX}")
         for _ in range(3):
-            another.next_case(-1)
+            another.opener.next_case(-1)
             assert another.state.reading.note == f"note of {another.browser.key}"
     assert told() == []

@@ -13,7 +13,7 @@ def test_an_estimate_is_asked_once_the_wishes_rest_and_is_dropped_when_they_chan
     sampling = controller.state.sampling
     controller.tick()
     assert engine.estimates == []  # no case, nothing to ask
-    controller.open_demo()
+    controller.opener.open_demo()
     for n in (2, 3, 4):
         sampling.n_samples = n
         controller.tick()
@@ -41,7 +41,7 @@ def test_an_estimate_is_asked_once_the_wishes_rest_and_is_dropped_when_they_chan
 def test_how_long_a_drawing_took_is_better_than_any_estimate(controller, engine, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("napari_ambiseg.forecast.time.monotonic", lambda: now[0])
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.tick()
     draw(controller, engine)
     assert controller.state.sampling.seconds == 1

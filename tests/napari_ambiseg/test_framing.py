@@ -57,7 +57,7 @@ def test_a_lesion_of_a_pixel_is_seen_with_its_surroundings(framing, viewer):
 
 
 def test_the_button_looks_at_what_the_experts_marked_and_back(controller, viewer):
-    controller.open_demo()
+    controller.opener.open_demo()
     whole = camera(viewer).zoom
     controller.look_closely()
     marked = np.argwhere(controller.case.masks.any(axis=0)) * controller.browser.place.scale
@@ -68,16 +68,16 @@ def test_the_button_looks_at_what_the_experts_marked_and_back(controller, viewer
 
 
 def test_a_blind_reading_is_not_led_to_the_lesion(controller, engine, viewer):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
-    controller.toggle_blind()
+    controller.reader.toggle()
     before = camera(viewer).zoom, tuple(camera(viewer).center)
     controller.look_closely()
     assert (camera(viewer).zoom, tuple(camera(viewer).center)) == before
 
 
 def test_outlines_never_get_broader_than_some_pixels_of_the_screen(controller, viewer):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.tick()
     experts, framing = controller.layers.find(EXPERTS), controller.browser.framing
     for closer in (1, 3, 3, 3):
@@ -92,3 +92,29 @@ def test_the_slice_after_is_framed_whatever_layer_lay_beside_the_one_before(fram
     framing.show(Place(scale=(0.5, 0.5)), (100, 50))
     assert camera(viewer).center[-2:] == (24.75, 12.25)
     assert 50 * camera(viewer).zoom == pytest.approx(0.92 * canvas_size(viewer)[0])
+
+
+def test_a_picture_that_somebody_moved_stays_in_its_place_when_sliders_come_below_it(framing, viewer):
+    eye = camera(viewer)
+    resize(viewer, 500, 400)
+    framing.update()
+    framing.zoom_to((40, 20), (50, 30))
+
+    def top():
+        """The row of the slice at the upper edge of the canvas."""
+        return eye.center[-2] - canvas_size(viewer)[0] / 2 / eye.zoom
+
+    before, column = top(), eye.center[-1]
+    trajectory = viewer.add_image(np.zeros((3, 5, 100, 50)))
+    framing.zoom_to((40, 20), (50, 30))  # napari may have shown everything
+    resize(viewer, 456, 400)
+    framing.update()
+    assert (top(), eye.center[-1]) == (pytest.approx(before), column)
+    assert framing.is_close
+    trajectory.data = trajectory.data[:1, :1]
+    resize(viewer, 500, 400)
+    framing.update()
+    assert top() == pytest.approx(before)
+    resize(viewer, 700, 400)  # by hand: napari's way, about the middle
+    framing.update()
+    assert top() < before

@@ -160,7 +160,7 @@ def test_a_closed_controller_follows_no_mouse(controller):
 
 
 def test_the_controller_looks_at_the_newest_samples(controller, engine):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     for _ in range(STEPS + 3):
         controller.tick()

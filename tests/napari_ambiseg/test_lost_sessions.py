@@ -35,7 +35,7 @@ def kept():
 
 
 def noted(controller, note):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.reader.write_note(note)
     return controller
 
@@ -43,37 +43,37 @@ def noted(controller, note):
 @pytest.fixture
 def left(window):
     """The file that a closed window left, and what is in it."""
-    noted(window(), "mine").session.close()
+    noted(window(), "mine").autosave.close()
     (path,) = default_folder().iterdir()
     return path, json.loads(path.read_text())
 
 
 def test_a_window_that_is_closed_at_once_leaves_what_was_done(window):
-    noted(window(), "important").session.close()
+    noted(window(), "important").autosave.close()
     (text,) = kept().values()
     assert "important" in text
 
 
 def test_windows_that_are_closed_one_after_another_leave_a_file_each(window):
     first, second = noted(window(), "of the first"), noted(window(), "of the second")
-    first.session.close()
-    second.session.close()
+    first.autosave.close()
+    second.autosave.close()
     assert [sum(f"of the {name}" in text for text in kept().values()) for name in ("first", "second")] == [1, 1]
     assert len(kept()) == 2
 
 
 def test_a_restored_session_is_there_until_the_new_window_has_written_its_own(window, left):
     another = window()
-    another.session.look_for_lost()
-    another.session.restore()
+    another.autosave.look_for_lost()
+    another.autosave.restore()
     assert another.state.reading.note == "mine"
     (text,) = kept().values()
     assert "mine" in text  # a crash now loses nothing
-    another.session.close()
+    another.autosave.close()
     (text,) = kept().values()
     assert "mine" in text
     third = window()
-    third.session.look_for_lost()
+    third.autosave.look_for_lost()
     assert third.state.sessions.offered
 
 
@@ -81,9 +81,9 @@ def test_a_session_that_cannot_be_taken_over_is_offered_again(window, left):
     path, record = left
     path.write_text(json.dumps({**record, "origin": {**record["origin"], "split": "none"}}))
     another = window()
-    another.session.look_for_lost()
+    another.autosave.look_for_lost()
     with pytest.raises(Exception, match="no split 'none'"):
-        another.session.restore()
+        another.autosave.restore()
     assert path.exists()
     assert another.state.sessions.offered
 
@@ -93,7 +93,7 @@ def test_a_session_of_a_later_version_stays_and_is_told_of_once(window, left, to
     path.write_text(json.dumps({**record, "version": 2, "more": 1}))
     another = window()
     for _ in range(2):
-        another.session.look_for_lost()
+        another.autosave.look_for_lost()
     assert another.state.sessions.offered == ""
     assert json.loads(path.read_text())["more"] == 1
     (line,) = [line for line in told() if "newer napari-ambiseg" in line]
@@ -105,10 +105,10 @@ def test_a_session_that_may_not_be_read_for_now_stays(window, left):
     path, _ = left
     path.chmod(0)
     another = window()
-    another.session.look_for_lost()
+    another.autosave.look_for_lost()
     assert another.state.sessions.offered == ""
     path.chmod(0o600)
-    another.session.look_for_lost()
+    another.autosave.look_for_lost()
     assert another.state.sessions.offered
 
 
@@ -118,13 +118,13 @@ def test_a_session_that_cannot_be_read_for_now_is_offered_once_it_can(window, le
     path.mkdir()  # reading it is an error of the system, as of a disk that is away
     another = window()
     for _ in range(2):
-        another.session.look_for_lost()
+        another.autosave.look_for_lost()
     assert another.state.sessions.offered == ""
     assert path.exists()
     assert len([line for line in told() if "cannot be read" in line]) == 1
     path.rmdir()
     path.write_text(json.dumps(record))
-    another.session.look_for_lost()
+    another.autosave.look_for_lost()
     assert another.state.sessions.offered
 
 
@@ -134,7 +134,7 @@ def test_a_damaged_session_is_kept_under_another_name(window, left, told, conten
     path.write_text(content)
     another = window()
     for _ in range(2):
-        another.session.look_for_lost()
+        another.autosave.look_for_lost()
     assert another.state.sessions.offered == ""
     assert kept() == {f"{path.name}.unreadable": content}
     assert len([line for line in told() if f"kept as {path.name}.unreadable" in line]) == 1

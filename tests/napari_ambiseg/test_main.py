@@ -58,7 +58,7 @@ def test_a_folder_of_slices_opens_the_window_with_its_offer(monkeypatch, slices_
 
 class Opener:
     def __init__(self, opened):
-        self.open_path = opened.append
+        self.opener, self.open_path = self, opened.append
 
 
 @pytest.mark.parametrize("arguments", [["demo", "--samples", "0"], ["demo", "--steps", "many"]])
@@ -103,7 +103,7 @@ from napari_ambiseg._qt.viewer_panel import open_all_docks
 from napari_ambiseg.controller import controller_of
 viewer = napari.Viewer()
 open_all_docks(viewer)
-controller_of(viewer).open_demo()
+controller_of(viewer).opener.open_demo()
 for _ in range(20):
     controller_of(viewer).tick()
 assert "torch" not in sys.modules

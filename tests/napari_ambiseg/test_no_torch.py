@@ -19,9 +19,9 @@ def test_the_viewers_process_never_imports_torch():
         from napari_ambiseg.controller import controller_of
         viewer = ViewerModel()
         controller = controller_of(viewer)
-        controller.open_demo()
+        controller.opener.open_demo()
         controller.tick()
-        controller.next_case()
+        controller.opener.next_case()
         assert controller.state.disagreement.experts is not None
         controller.close()
         assert "torch" not in sys.modules

@@ -2,12 +2,15 @@
 
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
 
+from napari_ambiseg.curves import CURVES
 from napari_ambiseg.measures import SampleMeasures
 from napari_ambiseg.number_table import GED, OVERLAP, as_csv
+from training.metrics.glossary import SCORES
 from training.records import AnnotatedSlice
 
 NUMBERS = {number.name: number for number in (*GED, *OVERLAP)}
@@ -66,3 +69,15 @@ def test_without_cleaning_one_column_is_copied_and_the_undefined_is_empty():
     rows = table(as_csv("k", measured(1), None))
     assert rows["number"] == ["as drawn"]
     assert rows["ged_u"] == rows["ged_u_range_low"] == [""]
+
+
+def test_every_score_of_the_viewer_has_the_glossary_s_words_and_begins_with_a_plain_one():
+    curves = {curve.name: curve.label for curve in CURVES if curve.name in SCORES}
+    titles = {number.name: number.title.lstrip("=− ") for number in NUMBERS.values() if number.name in SCORES}
+    assert curves.keys() <= SCORES.keys()
+    assert len(titles) == 11
+    for name, title in (titles | curves).items():
+        assert title.lower() == SCORES[name].heading.lower()
+        assert re.match("[A-Za-z][a-z]+,? ?", title), title
+        assert not title.startswith(("GED", "IoU"))
+        assert SCORES[name].definition

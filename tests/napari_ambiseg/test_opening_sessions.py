@@ -24,8 +24,8 @@ def another():
     engine = PlayedEngine()
     controller = Controller(viewer, engine)
     controller.state.sampling.n_samples = 2
-    controller.open_demo()
-    controller.next_case()
+    controller.opener.open_demo()
+    controller.opener.next_case()
     draw(controller, engine)
     controller.reader.write_note("mine")
     yield controller
@@ -35,8 +35,8 @@ def another():
 @pytest.fixture
 def saved(controller, file, tmp_path):
     """A session of the third case of a file."""
-    controller.open_path(file)
-    controller.open_case(2)
+    controller.opener.open_path(file)
+    controller.opener.open_case(2)
     controller.reader.write_note("theirs")
     controller.session.save(tmp_path / f"s{SUFFIX}")
     return tmp_path / f"s{SUFFIX}"
@@ -47,7 +47,7 @@ def seen(controller):
     browsing = controller.state.browsing
     layers = [(layer.name, layer.visible, *arrays(layer.data)) for layer in controller.viewer.layers]
     record = controller.session.record().model_dump_json(exclude={"saved"})
-    return record, browsing.splits, browsing.surveyed, len(controller.survey), layers
+    return record, browsing.splits, browsing.surveyed, len(controller.browser.survey), layers
 
 
 def arrays(data):
@@ -95,7 +95,7 @@ def still_works(controller, before):
     """The same is shown, and the open file can still be read."""
     assert seen(controller) == before
     index = controller.state.browsing.index
-    controller.next_case()
+    controller.opener.next_case()
     assert controller.state.browsing.index == index + 1
     assert np.array_equal(controller.browser.read(0).image, DemoSet().splits["synthetic"][0].image)
 
@@ -120,7 +120,7 @@ def test_data_without_the_case_that_is_wanted_are_closed_and_the_others_stay(ano
 
 
 def test_a_case_that_is_read_blind_is_never_shown_with_its_experts(controller, another, file, tmp_path):
-    controller.open_path(file)
+    controller.opener.open_path(file)
     controller.reader.begin()
     controller.reader.say_nothing()
     controller.session.save(tmp_path / f"s{SUFFIX}")
@@ -140,13 +140,13 @@ def test_a_case_that_is_read_blind_is_never_shown_with_its_experts(controller, a
 
 
 def test_cases_that_were_to_begin_blind_do_so_in_the_session_too(controller, another, file, tmp_path):
-    controller.open_path(file)
+    controller.opener.open_path(file)
     controller.state.reading.keep = True
-    controller.next_case()
+    controller.opener.next_case()
     controller.session.save(tmp_path / f"s{SUFFIX}")
     another.session.open(tmp_path / f"s{SUFFIX}")
     assert another.state.reading.blind
-    another.next_case(3)
+    another.opener.next_case(3)
     assert another.state.reading.blind
 
 
@@ -161,7 +161,7 @@ def test_what_was_read_of_the_case_before_is_not_put_down_in_the_session(another
 
 
 def test_a_field_that_was_placed_by_hand_comes_back(controller, another, file, tmp_path):
-    controller.open_path(file)
+    controller.opener.open_path(file)
     controller.placer.put_box((4, 8), (40, 50))
     placed = controller.state.placing.field
     controller.session.save(tmp_path / f"s{SUFFIX}")

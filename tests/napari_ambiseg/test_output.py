@@ -12,8 +12,9 @@ from PIL import Image
 from napari_ambiseg.background import Background
 from napari_ambiseg.controller import Controller
 from napari_ambiseg.engine import Engine
+from napari_ambiseg.layers.roles import READING
 from napari_ambiseg.messages import Cancelled
-from napari_ambiseg.products import FIGURE, MASKS, MOVIE, NUMBERS, PAGE, PRODUCTS, Options, require_suffix
+from napari_ambiseg.products import FIGURE, MASKS, MOVIE, NUMBERS, PAGE, PRODUCTS, READINGS, Options, require_suffix
 from training.data.field import Field
 from training.errors import ConfigError
 from training.export.frames import Look
@@ -23,11 +24,13 @@ from training.postprocess import Cleaning
 from .fake_engine import FAKE
 from .played_engine import STEPS, draw
 
+OF_CASE = [product for product in PRODUCTS if product != READINGS]  # what is made of samples
+
 
 @pytest.fixture
 def shown(controller, engine, file):
     """A case with six samples."""
-    controller.open_path(file)
+    controller.opener.open_path(file)
     draw(controller, engine)
     return controller
 
@@ -71,7 +74,7 @@ def test_numbers_are_those_of_the_dock(shown, tmp_path):
 
 
 def test_masks_of_a_field_go_back_to_their_place(controller, engine, file, tmp_path):
-    controller.open_path(file)
+    controller.opener.open_path(file)
     controller.state.placing.field = Field(8, 16, 32, 24)
     draw(controller, engine)
     write(controller, MASKS, tmp_path / "m.npz")
@@ -86,7 +89,7 @@ def test_masks_of_a_real_process_are_written_whole(viewer, file, tmp_path, name)
     """What the process tells of its model stands beside the masks, never in their place."""
     controller = Controller(viewer, Engine(FAKE))
     try:
-        controller.open_path(file)
+        controller.opener.open_path(file)
         controller.state.sampling.model, controller.state.sampling.n_samples = "one-go", 5
         controller.generate()
         end = time.monotonic() + 30
@@ -134,19 +137,19 @@ def test_a_movie_shows_the_chosen_sample_and_can_be_cancelled(shown, tmp_path):
 
 
 def test_a_walk_that_was_broken_off_can_still_be_filmed(controller, engine, file, tmp_path):
-    controller.open_path(file)
+    controller.opener.open_path(file)
     controller.generate()
     engine.load()
     engine.step(0, 1, 2)
     for _ in range(20):
         controller.tick()
     assert controller.output.problem(MOVIE) == "The masks are still being drawn."
-    controller.cancel()
+    controller.drawing.cancel()
     engine.answer(Cancelled(1))
     controller.tick()
     assert controller.output.problem(MASKS) == "Generate samples first."
     assert controller.output.problem(MOVIE) == ""
-    walked = controller.output.walked()
+    walked = controller.output.shown.walked()
     assert (walked.steps, walked.n_steps) == ((0, 1, 2), STEPS)
     write(controller, MOVIE, tmp_path / "m.gif", Options(look=Look(sample=0)))
     with Image.open(tmp_path / "m.gif") as gif:
@@ -154,15 +157,16 @@ def test_a_walk_that_was_broken_off_can_still_be_filmed(controller, engine, file
 
 
 def test_what_cannot_be_written_says_why(controller, engine, file, tmp_path):
-    for product in PRODUCTS:
+    assert controller.output.problem(READINGS).startswith("Open a case first")
+    for product in OF_CASE:
         assert "generate samples first" in controller.output.problem(product).lower()
         with pytest.raises(ConfigError, match=r"(?i)generate samples first"):
             controller.output.write(product, tmp_path / "x")
-    controller.open_path(file)
+    controller.opener.open_path(file)
     draw(controller, engine)
-    controller.next_case()
+    controller.opener.next_case()
     assert controller.output.problem(MASKS) == "Generate samples first."  # not those of the case before
-    controller.next_case(-1)
+    controller.opener.next_case(-1)
     assert controller.output.problem(MASKS) == ""
     controller.state.reading.blind = True
     assert {controller.output.problem(product) for product in PRODUCTS} == {"This is a blind read: reveal first."}
@@ -241,3 +245,33 @@ def test_what_the_sampler_cautions_of_stands_in_what_is_written(shown, tmp_path,
     assert heavy == ([says] if product == FIGURE else [])
     if product != FIGURE:
         assert path.read_text(encoding="utf-8").count(says) == 1
+
+
+def test_readings_of_all_cases_are_written_without_samples_and_the_page_shows_the_own_one(controller, engine, tmp_path):
+    controller.opener.open_demo()
+    controller.state.reading.keep = True
+    controller.opener.next_case()
+    assert controller.output.problem(READINGS) == "This is a blind read: reveal first."
+    data = np.array(controller.layers.find(READING).data)
+    data[40:60, 40:60] = 1
+    controller.layers.find(READING).data = data
+    controller.reader.toggle()
+    assert controller.output.suggested(READINGS) == "demo_cases-readings"
+    write(controller, READINGS, tmp_path / "r.csv")
+    with (tmp_path / "r.csv").open(newline="", encoding="utf-8-sig") as file:
+        first, second = csv.DictReader(file)
+    assert (first["case"], first["reading"]) == ("synthetic 01", "")
+    assert (second["case"], second["read_blind"], second["area_px"]) == ("synthetic 02", "yes", "400")
+    far = controller.state.reading.distances[0].distance
+    assert float(second["expert_A_one_minus_iou"]) == far
+    draw(controller, engine)
+    controller.tick()
+    own = controller.output.shown.drawn().reading
+    assert (own.mask.sum(), own.blind) == (400, True)
+    write(controller, PAGE, tmp_path / "p.html")
+    html = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "read blind, before the experts were shown" in html
+    assert f"<td>{far:.3f}</td>" in html
+    controller.reader.toggle()
+    with pytest.raises(ConfigError, match="reveal first"):
+        controller.output.write(PAGE, tmp_path / "p.html")

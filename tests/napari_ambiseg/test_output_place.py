@@ -31,7 +31,7 @@ def scan(tmp_path):
 
 
 def test_masks_of_a_field_on_a_tilted_scan_lie_where_the_scan_says(controller, engine, scan, tmp_path):
-    controller.open_path(scan)
+    controller.opener.open_path(scan)
     controller.state.sampling.n_samples = 3
     controller.browser.show(2)
     assert controller.case.n_experts == 0  # nobody annotated it
@@ -66,7 +66,7 @@ def test_a_segmentation_of_a_dicom_slice_refers_to_that_slice(controller, engine
     original = image_of(drawing)
     original.SOPClassUID = original.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
     original.save_as(tmp_path / "ct.dcm", enforce_file_format=True)
-    controller.open_path(tmp_path / "ct.dcm")
+    controller.opener.open_path(tmp_path / "ct.dcm")
     controller.state.sampling.n_samples = 3
     draw(controller, engine)
     assert controller.output.files(MASKS, tmp_path / "m.dcm") == (tmp_path / "m.dcm",)
@@ -77,5 +77,5 @@ def test_a_segmentation_of_a_dicom_slice_refers_to_that_slice(controller, engine
     segmentation = highdicom.seg.segread(tmp_path / "m.dcm")
     assert segmentation.PatientID == original.PatientID
     pixels = segmentation.get_pixels_by_source_instance([original.SOPInstanceUID])[0]
-    masks = controller.output.drawn().on_slice(controller.results.run.masks)
+    masks = controller.output.shown.drawn().on_slice(controller.results.run.masks)
     np.testing.assert_array_equal(np.moveaxis(pixels > 0, -1, 0), masks)

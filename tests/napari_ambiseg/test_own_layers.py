@@ -53,7 +53,7 @@ def test_the_case_follows_the_slider_and_the_slider_the_case(controller, viewer,
     viewer.dims.set_current_step(0, 4)
     controller.tick()
     assert controller.case.key == "chest[4]"
-    controller.next_case(-1)
+    controller.opener.next_case(-1)
     assert viewer.dims.point[0] == pytest.approx(10 + 3 * 3)
     controller.tick()
     assert controller.case.key == "chest[3]"
@@ -86,7 +86,7 @@ def test_every_layer_of_a_run_lies_at_the_slice_s_depth_and_no_other(controller,
         if role != "experts":  # nobody annotated it
             assert layer.extent.world[:, -3] == pytest.approx([16.0, 16.0]), role
     assert len(viewer.dims.point) == 5  # sample, step, z, y, x
-    assert viewer.dims.axis_labels[:2] == ("sample", "step")
+    assert viewer.dims.axis_labels[:2] == ("sample (from 0)", "step")
 
 
 def test_a_field_in_a_volume_is_placed_by_a_click_in_its_world(controller, viewer):
@@ -109,13 +109,13 @@ def test_a_field_that_the_user_placed_stays_on_the_next_slice_and_under_another_
     by_itself = controller.state.placing.field
     controller.placer.put((200, 150))
     field = controller.state.placing.field
-    controller.next_case()
+    controller.opener.next_case()
     assert controller.state.placing.field == field
-    controller.choose_layer_window("slice")
+    controller.opener.choose_layer_window("slice")
     assert controller.state.placing.field == field
     controller.placer.reset()
     assert controller.state.placing.field == by_itself
-    controller.next_case()
+    controller.opener.next_case()
     assert controller.state.placing.field == by_itself
     controller.placer.put((200, 150))
     use(controller, layer)
@@ -126,7 +126,7 @@ def test_the_rectangle_of_the_field_goes_along_with_the_slice(controller, viewer
     layer = viewer.add_image(np.random.default_rng(1).random((4, 300, 260)), **SPACED)
     use(controller, layer)
     for number in (3, 0):
-        controller.open_case(number)
+        controller.opener.open_case(number)
         controller.tick()
         rectangle = ours(viewer)[FIELD]
         corner = rectangle.data_to_world(rectangle.data[0][0])
@@ -136,17 +136,17 @@ def test_the_rectangle_of_the_field_goes_along_with_the_slice(controller, viewer
 def test_another_window_is_another_image_for_the_model(controller, viewer, volume):
     use(controller, volume)
     before = controller.case.image
-    controller.choose_layer_window("lung")
+    controller.opener.choose_layer_window("lung")
     assert controller.state.placing.window == "lung"
     assert not np.array_equal(controller.case.image, before)
     assert controller.case.key == "chest[2]"
-    controller.open_demo()
+    controller.opener.open_demo()
     assert controller.state.placing.windows == ()
 
 
 def test_a_window_that_is_not_offered_is_one_line(controller, viewer, volume, told):
     use(controller, volume)
-    controller.choose_layer_window("bone")
+    controller.opener.choose_layer_window("bone")
     assert "choose one of: as shown, lung, slice" in told()[-1]
 
 
@@ -161,7 +161,7 @@ def test_experts_of_a_layer_are_measured(controller, viewer, volume):
 
 
 def test_what_is_no_case_is_told_and_the_open_case_stays(controller, viewer, told):
-    controller.open_demo()
+    controller.opener.open_demo()
     key = controller.case.key
     use(controller, viewer.add_points(np.zeros((1, 2))))
     assert "holds points" in told()[-1]
@@ -171,10 +171,10 @@ def test_what_is_no_case_is_told_and_the_open_case_stays(controller, viewer, tol
 def test_an_unreadable_slice_is_told_once_and_the_one_before_stays(controller, viewer, volume, told):
     use(controller, volume)
     volume.data[3, 1, 1] = np.nan
-    controller.next_case()
+    controller.opener.next_case()
     assert controller.case.key == "chest[2]"
     assert "NaN" in told()[-1]
-    controller.next_case()
+    controller.opener.next_case()
     assert controller.case.key == "chest[4]"
 
 
@@ -196,7 +196,7 @@ def test_a_layer_deleted_while_samples_are_drawn_takes_nothing_along(controller,
 def test_from_a_volume_back_to_plain_slices_no_layer_keeps_the_volume_s_axes(controller, engine, viewer, volume):
     use(controller, volume)
     drawn(controller, engine)
-    controller.open_demo()
+    controller.opener.open_demo()
     drawn(controller, engine)
     assert {layer.ndim for role, layer in ours(viewer).items() if role != "trajectory"} == {2}
     assert ours(viewer)["trajectory"].ndim == 4
@@ -217,7 +217,7 @@ def test_a_scan_opens_as_a_layer_of_the_user_s_own_and_is_read_at_once(controlle
     affine = np.array([[-0.7, 0, 0, 5], [0, -0.8, 0, 6], [0, 0, 2.5, 7], [0, 0, 0, 1.0]])
     stored = np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7) - 1000
     nibabel.save(nibabel.Nifti1Image(stored, affine), tmp_path / "chest.nii.gz")
-    controller.open_path(tmp_path / "chest.nii.gz")
+    controller.opener.open_path(tmp_path / "chest.nii.gz")
     controller.tick()
     layer = viewer.layers["chest"]
     assert role_of(layer) is None
@@ -236,7 +236,7 @@ def test_a_scan_opens_as_a_layer_of_the_user_s_own_and_is_read_at_once(controlle
 
 def test_a_mask_file_opens_as_labels_and_stays_the_user_s(controller, viewer, tmp_path):
     nibabel.save(nibabel.Nifti1Image(np.ones((5, 6, 7), np.uint8), np.eye(4)), tmp_path / "chest_mask.nii")
-    controller.open_path(tmp_path / "chest_mask.nii")
+    controller.opener.open_path(tmp_path / "chest_mask.nii")
     assert type(viewer.layers["chest_mask"]).__name__ == "Labels"
     assert controller.case is None
 
@@ -256,18 +256,18 @@ def test_a_blank_and_an_rgb_picture_are_told(controller, viewer, told):
 
 def test_a_blind_read_is_painted_on_the_slice_s_own_plane_and_comes_back_with_it(controller, viewer, volume):
     use(controller, volume)
-    controller.toggle_blind()
+    controller.reader.toggle()
     controller.tick()
     reading = ours(viewer)[READING]
     assert tuple(reading.data_to_world((0, 0, 0))) == pytest.approx(tuple(volume.data_to_world((2, 0, 0))))
     reading.data[0, 5:10, 5:15] = 1
     controller.tick()
-    controller.toggle_blind()
+    controller.reader.toggle()
     assert controller.state.reading.area == 50
     assert controller.state.reading.distances == ()  # to nobody
-    controller.next_case()
+    controller.opener.next_case()
     controller.tick()
-    controller.next_case(-1)
+    controller.opener.next_case(-1)
     controller.tick()
     assert ours(viewer)[READING].data.sum() == 50
 

@@ -9,7 +9,7 @@ from .played_engine import draw
 
 def drawing(controller, engine, file):
     """The drawing of the first case of a file; no fixture, which would hold it."""
-    controller.open_path(file)
+    controller.opener.open_path(file)
     draw(controller, engine)
     (run,) = controller.runs.all()
     return run
@@ -20,7 +20,7 @@ def test_a_walk_that_is_no_longer_kept_is_not_held_for_the_session(controller, e
     controller.session.record()
     walk = ref(drawn.frames.x_t)
     controller.runs.put(replace(drawn, frames=None))
-    controller.next_case()
+    controller.opener.next_case()
     controller.tick()
     del drawn
     gc.collect()

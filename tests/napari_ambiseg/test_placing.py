@@ -222,20 +222,20 @@ def test_another_model_changes_the_size_and_not_what_the_user_placed(controller,
 
 def test_a_blind_reader_is_not_shown_where_the_experts_marked(controller):
     show(controller, slice_of((100, 60, 110, 70)))
-    controller.toggle_blind()
+    controller.reader.toggle()
     controller.tick()
     assert not controller.layers.is_visible(FIELD)
-    controller.toggle_blind()
+    controller.reader.toggle()
     controller.tick()
     assert controller.layers.is_visible(FIELD)
 
 
 def test_the_user_s_revealed_outline_takes_the_place_of_the_field(controller, engine):
     show(controller, slice_of((40, 60, 60, 80)))
-    controller.toggle_blind()
+    controller.reader.toggle()
     controller.tick()
     controller.layers.find(READING).data[50:60, 50:60] = 1
-    controller.toggle_blind()
+    controller.reader.toggle()
     draw(controller, engine)
     controller.state.display.map = "votes"
     controller.tick()

@@ -31,7 +31,7 @@ def clock(monkeypatch):
 
 
 def begin(controller, engine, *steps):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.generate()
     engine.load()
     engine.step(*steps)
@@ -46,7 +46,7 @@ def tick(controller):
 def test_the_sliders_follow_the_newest_step_until_the_user_moves_them(controller, engine, viewer):
     begin(controller, engine, 0, 1)
     assert viewer.dims.current_step[:2] == (0, 1)
-    assert viewer.dims.axis_labels == ("sample", "step", "y", "x")
+    assert viewer.dims.axis_labels == ("sample (from 0)", "step", "y", "x")
     viewer.dims.set_current_step(1, 0)
     engine.step(2)
     tick(controller)
@@ -76,19 +76,19 @@ def test_a_dock_that_goes_to_a_frame_stops_the_following_too_and_it_may_be_armed
 
 
 def test_the_text_on_the_canvas_names_step_sample_time_and_noise(controller, engine, viewer):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     controller.state.playback.sample, controller.state.playback.frame = 4, 1
     assert viewer.dims.current_step[:2] == (4, 1)
     assert text_overlay(viewer).text == controller.player.text()
-    assert controller.player.text() == "step 1/4 · sample 5/6 · t 0.75 · log SNR −5.0 (nearly all noise)"
+    assert controller.player.text() == "step 1/4 · sample 5/6 · nearly all noise · t 0.75, log SNR −5.0"
     assert text_overlay(viewer).visible
     controller.state.playback.frame = 2
-    assert controller.player.text().endswith("log SNR 0.0 (half noise)")
+    assert controller.player.text().endswith("half noise · t 0.50, log SNR 0.0")
 
 
 def test_a_blind_reading_has_no_text(controller, engine, viewer):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     controller.state.reading.blind = True
     assert controller.player.text() == text_overlay(viewer).text == ""
@@ -99,7 +99,7 @@ def test_a_blind_reading_has_no_text(controller, engine, viewer):
 
 
 def test_a_layer_of_the_users_own_with_more_axes_does_no_harm(controller, engine, viewer, told):
-    controller.open_demo()
+    controller.opener.open_demo()
     viewer.add_image(np.zeros((40, 30, 20, 8, 8)), name="mine")
     draw(controller, engine)
     viewer.dims.set_current_step((0, 1, 2), (35, 29, 19))
@@ -109,7 +109,7 @@ def test_a_layer_of_the_users_own_with_more_axes_does_no_harm(controller, engine
 
 
 def test_a_layer_of_the_users_own_with_finer_steps_does_no_harm(controller, engine, viewer):
-    controller.open_demo()
+    controller.opener.open_demo()
     viewer.add_image(np.zeros((60, 20, 8, 8)), scale=(0.1, 0.5, 1, 1), translate=(-2, -1, 0, 0))
     draw(controller, engine)
     controller.state.playback.sample, controller.state.playback.frame = 4, 2
@@ -121,7 +121,7 @@ def test_a_layer_of_the_users_own_with_finer_steps_does_no_harm(controller, engi
 
 
 def test_noisy_states_and_predicted_masks_take_turns_in_one_layer(controller, engine, viewer):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     layer, playback = controller.layers.find(TRAJECTORY), controller.state.playback
     assert layer.metadata["ambiseg"]["quantity"] == PREDICTED
@@ -155,7 +155,7 @@ def test_a_cancelled_walk_stays_to_be_looked_at_and_ends_where_it_was_cancelled(
     from napari_ambiseg.messages import Cancelled
 
     begin(controller, engine, 0, 1, 2)
-    controller.cancel()
+    controller.drawing.cancel()
     engine.answer(Cancelled(1))
     tick(controller)
     assert viewer.dims.nsteps[:2] == (6, 3)
@@ -183,7 +183,7 @@ def test_steps_that_were_not_sent_are_not_missed(controller, engine):
 
 
 def test_a_model_that_draws_in_one_go_leaves_no_sliders(controller, engine, viewer):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     controller.generate()
     engine.answer(Loaded(2, "experts", "cpu", 0, ()))
@@ -248,19 +248,16 @@ def test_steps_end_at_the_ends_and_samples_go_round(controller, engine):
     assert playback.sample == 0
 
 
-def test_another_case_keeps_the_sliders_and_a_run_that_was_kept_fills_them_again(controller, engine, viewer):
-    controller.open_demo()
+def test_another_case_has_no_sliders_and_a_run_that_was_kept_brings_them_back(controller, engine, viewer):
+    controller.opener.open_demo()
     draw(controller, engine)
     changes, before = [], camera(viewer).center
     viewer.dims.events.ndim.connect(lambda: changes.append("ndim"))
-    viewer.dims.events.range.connect(lambda: changes.append("range"))
-    controller.next_case()
-    assert viewer.dims.nsteps[:2] == (6, STEPS + 1)
+    controller.opener.next_case()
+    assert viewer.dims.nsteps[:2] == (1, 1)  # napari shows no slider for those
     assert np.isnan(controller.layers.find(TRAJECTORY).data).all()
     assert controller.player.text() == text_overlay(viewer).text == ""
-    viewer.dims.set_current_step(1, 2)  # a slider with nothing behind it
-    assert controller.state.playback.frame == 0
-    controller.next_case(-1)
+    controller.opener.next_case(-1)
     tick(controller)
     assert viewer.dims.current_step[:2] == (0, STEPS)
     assert controller.player.text().startswith("step 4/4 ")
@@ -269,14 +266,14 @@ def test_another_case_keeps_the_sliders_and_a_run_that_was_kept_fills_them_again
 
 
 def test_opening_other_data_takes_the_sliders_away(controller, engine, viewer, file):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
-    controller.open_path(file)
+    controller.opener.open_path(file)
     assert viewer.dims.nsteps[:-2] in ((), (1, 1))
 
 
 def test_a_trajectory_that_the_user_deleted_comes_back_with_the_next_drawing(controller, engine, viewer):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     viewer.layers.remove(controller.layers.find(TRAJECTORY))
     controller.state.playback.frame = 1

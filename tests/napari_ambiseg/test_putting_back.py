@@ -40,7 +40,7 @@ def test_every_pixel_of_the_masks_is_put_back_where_it_was_drawn(controller, eng
 def test_the_masks_of_all_slices_that_were_drawn_are_put_back(controller, engine, viewer, volume):
     use(controller, volume)
     drawn(controller, engine)
-    controller.next_case()
+    controller.opener.next_case()
     drawn(controller, engine)
     controller.put_masks_back()
     per_slice = viewer.layers[-1].data.sum(axis=(1, 2))
@@ -100,7 +100,7 @@ def test_more_samples_than_a_byte_counts_are_counted(controller, engine, viewer,
     drawn(controller, engine)
     with_run_of_slice(controller, 2, n=n)
     with_run_of_slice(controller, 3, n=n)
-    controller.open_case(3)
+    controller.opener.open_case(3)
     controller.tick()
     controller.put_masks_back()
     assert viewer.layers[-1].data.dtype == kind
@@ -110,7 +110,7 @@ def test_more_samples_than_a_byte_counts_are_counted(controller, engine, viewer,
 def test_in_a_blind_read_nothing_is_put_back(controller, engine, viewer, volume, told):
     use(controller, volume)
     drawn(controller, engine)
-    controller.toggle_blind()
+    controller.reader.toggle()
     controller.tick()
     count = len(viewer.layers)
     controller.put_masks_back()

@@ -126,8 +126,8 @@ def test_in_a_viewer_a_form_that_must_be_converted_is_offered(make_napari_viewer
 
 def test_a_session_goes_on_in_the_viewer_and_needs_one(make_napari_viewer, controller, tmp_path, monkeypatch):
     path = tmp_path / "monday.ambiseg.json"
-    controller.open_demo()
-    controller.open_case(4)
+    controller.opener.open_demo()
+    controller.opener.open_case(4)
     controller.session.save(path)
     viewer = make_napari_viewer()
     assert viewer.open(str(path), plugin="napari-ambiseg") == []

@@ -6,8 +6,8 @@ from napari_ambiseg.layers.roles import READING
 
 
 def test_the_layer_to_paint_in_is_ready_at_once(controller, viewer):
-    controller.open_demo()
-    controller.toggle_blind()
+    controller.opener.open_demo()
+    controller.reader.toggle()
     layer = controller.layers.find(READING)
     assert viewer.layers[-1] is layer
     assert viewer.layers.selection.active is layer
@@ -17,8 +17,8 @@ def test_the_layer_to_paint_in_is_ready_at_once(controller, viewer):
 
 def test_strokes_count_when_napari_tells_of_them_and_all_pixels_at_the_reveal(controller):
     """Every way to paint is told of; in between nothing is compared, which on a large slice would take its time."""
-    controller.open_demo()
-    controller.toggle_blind()
+    controller.opener.open_demo()
+    controller.reader.toggle()
     controller.tick()
     layer, reading = controller.layers.find(READING), controller.state.reading
     areas = []
@@ -39,5 +39,5 @@ def test_strokes_count_when_napari_tells_of_them_and_all_pixels_at_the_reveal(co
     layer.data[100:102, 100:102] = 1  # by a script, of which napari says nothing
     controller.tick()
     assert reading.area == areas[-1]
-    controller.toggle_blind()
+    controller.reader.toggle()
     assert reading.area == areas[-1] + 4

@@ -14,7 +14,7 @@ BACK = "opened from a session: Generate gives the steps and the threshold back"
 @pytest.fixture
 def restored(controller, engine):
     """A case whose masks come from a session."""
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     run = replace(controller.results.run, x0_hat=None, frames=None, is_restored=True)
     controller.results.show(run)

@@ -22,7 +22,7 @@ EVERYTHING = Cleaning(threshold=0.1, fill_holes=True, smallest_object=5, relativ
 @pytest.fixture
 def drawn(controller, engine):
     """A finished drawing of six squares, the first one empty."""
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     return controller
 
@@ -84,12 +84,12 @@ def test_without_a_wish_the_numbers_before_and_after_are_the_same(drawn):
 
 def test_the_wish_survives_another_case_and_is_applied_to_what_is_drawn_there(drawn, engine):
     clean(drawn, relative_area=0.5)
-    drawn.next_case()
+    drawn.opener.next_case()
     assert drawn.results.run is drawn.results.masks is None
     assert drawn.state.disagreement.processed is None
     draw(drawn, engine)
     assert drawn.state.disagreement.processed.n_empty > drawn.state.disagreement.raw.n_empty
-    drawn.next_case(-1)  # a run that was kept
+    drawn.opener.next_case(-1)  # a run that was kept
     drawn.tick()
     assert drawn.state.disagreement.processed.n_empty > drawn.state.disagreement.raw.n_empty
 
@@ -131,5 +131,5 @@ def test_forgotten_samples_leave_an_empty_layer_and_a_deleted_one_comes_back(dra
     clean(drawn, relative_area=0.5)
     again = drawn.layers.find(SAMPLES)
     assert again is not None
-    drawn.next_case()
+    drawn.opener.next_case()
     assert len(again.data) == 0

@@ -62,7 +62,7 @@ def test_a_volume_that_napari_opened_is_read_on(make_napari_viewer, tmp_path, mo
     (layer,) = viewer.open(str(tmp_path / "chest.nii.gz"), plugin="napari-ambiseg")
     controller = controller_of(viewer)
     viewer.layers.selection = {layer}
-    controller.use_layers()
+    controller.opener.use_layers()
     assert controller.case.key == "chest[1]"
     assert controller.layers.find("image").metadata["ambiseg"]["file"].endswith("chest.nii.gz")
     assert controller.browser.geometry is not None

@@ -22,9 +22,9 @@ from .played_engine import PlayedEngine, draw
 @pytest.fixture
 def worked(controller, engine, file):
     """A window in which things were done: samples of two cases, a note, settings."""
-    controller.open_path(file)
+    controller.opener.open_path(file)
     draw(controller, engine)
-    controller.next_case(2)
+    controller.opener.next_case(2)
     draw(controller, engine)
     controller.tick()
     origin = controller.browser.origin
@@ -67,10 +67,10 @@ def test_samples_of_cases_that_are_not_shown_wait_for_them(worked, another, tmp_
     worked.session.save(tmp_path / f"s{SUFFIX}")
     another.session.open(tmp_path / f"s{SUFFIX}")
     first = worked.runs.all()[0]
-    another.open_case(first.origin.index)
+    another.opener.open_case(first.origin.index)
     another.tick()
     np.testing.assert_array_equal(another.results.run.masks, first.masks)
-    another.open_case(1)
+    another.opener.open_case(1)
     another.tick()
     assert another.results.run is None
 
@@ -87,7 +87,7 @@ def test_saving_what_was_opened_loses_nothing(worked, another, tmp_path):
 
 def test_a_relative_path_is_found_from_elsewhere(controller, another, file, tmp_path, monkeypatch):
     monkeypatch.chdir(file.parent)
-    controller.open_path(file.name)
+    controller.opener.open_path(file.name)
     controller.session.save(tmp_path / f"s{SUFFIX}")
     monkeypatch.chdir("/")
     another.session.open(tmp_path / f"s{SUFFIX}")
@@ -172,27 +172,27 @@ def test_the_session_is_written_down_by_itself_and_offered_after_a_crash(worked,
     wait_for_autosave(worked)
     (written,) = default_folder().glob(f"*{SUFFIX}")
     assert written.name.startswith(f"{os.getpid()}-")
-    another.session.look_for_lost()
+    another.autosave.look_for_lost()
     assert another.state.sessions.offered == ""  # its window is still open
     written.rename(written.with_name(f"999999999-1{SUFFIX}"))  # the process is gone
-    another.session.look_for_lost()
+    another.autosave.look_for_lost()
     assert "cases.hdf5" in another.state.sessions.offered
     assert "2 drawings" in another.state.sessions.offered
-    another.session.restore()
+    another.autosave.restore()
     another.tick()
     np.testing.assert_array_equal(another.results.run.masks, worked.results.run.masks)
     assert another.state.sessions.offered == ""
-    another.session.look_for_lost()
+    another.autosave.look_for_lost()
     assert another.state.sessions.offered == ""
 
 
 def test_what_is_offered_can_be_done_away_with(worked, another):
     wait_for_autosave(worked)
-    worked.session.close()  # the window was closed in order: it is the last session then
-    another.session.look_for_lost()
+    worked.autosave.close()  # the window was closed in order: it is the last session then
+    another.autosave.look_for_lost()
     assert another.state.sessions.offered
-    another.session.discard()
-    another.session.look_for_lost()
+    another.autosave.discard()
+    another.autosave.look_for_lost()
     assert another.state.sessions.offered == ""
     assert not list(default_folder().iterdir())
 
@@ -200,8 +200,8 @@ def test_what_is_offered_can_be_done_away_with(worked, another):
 def test_what_the_user_saved_is_not_offered_as_lost(worked, another, tmp_path):
     wait_for_autosave(worked)
     worked.session.save(tmp_path / f"s{SUFFIX}")
-    worked.session.close()
-    another.session.look_for_lost()
+    worked.autosave.close()
+    another.autosave.look_for_lost()
     assert another.state.sessions.offered == ""
 
 
@@ -210,7 +210,7 @@ def test_a_damaged_file_is_not_offered_and_old_ones_go(another):
     folder.mkdir(parents=True)
     for at in range(9):
         (folder / f"99999999{at}-1{SUFFIX}").write_text("{")
-    another.session.look_for_lost()
+    another.autosave.look_for_lost()
     assert another.state.sessions.offered == ""
     assert len(list(folder.iterdir())) <= 5
 
@@ -219,10 +219,10 @@ def test_without_autosave_nothing_is_written(viewer, engine, file):
     from napari_ambiseg.settings import Settings
 
     controller = Controller(viewer, engine, Settings(autosave=False))
-    controller.open_path(file)
-    controller.session._next = 0
+    controller.opener.open_path(file)
+    controller.autosave._next = 0
     for _ in range(3):
-        controller.session.update()
+        controller.autosave.update()
     controller.close()
     assert not default_folder().exists()
 
@@ -233,22 +233,22 @@ def test_a_disk_that_cannot_be_written_is_told_once(worked, monkeypatch, told):
     wait_for_autosave(worked, writes=False)
     for _ in range(20):
         worked.state.sampling.seed += 1
-        worked.session.update()
+        worked.autosave.update()
         time.sleep(0.01)
     assert len([line for line in told() if "could not be written down" in line]) == 1
 
 
 def wait_for_autosave(controller, writes=True):
     """As if the pause were over."""
-    session = controller.session
-    session._mark_stale()
-    session._next = 0
-    session.update()
+    writer = controller.autosave
+    controller.session.touch()
+    writer._next = 0
+    writer.update()
     end = time.monotonic() + 20
-    while session._background.busy:
+    while writer._background.busy:
         assert time.monotonic() < end
-        session.update()
+        writer.update()
         time.sleep(0.005)
     if writes:
-        assert read_session(session._lost.own).runs
+        assert read_session(writer._lost.own).runs
         assert controller.state.sessions.saved

@@ -70,20 +70,20 @@ def test_a_path_that_no_file_can_have_is_one_line(path, controller, told):
     assert len(str(error.value)) < 500
     assert layout_if_ours(Path(path)) is None
     assert read_slices(path) is None
-    controller.open_path(path)
+    controller.opener.open_path(path)
     assert len(told()) == 1
 
 
 @pytest.mark.parametrize("source", ["/" + "a" * 300, "/" + "a/" * 2000, "a\0b"])
 def test_a_session_of_such_a_path_is_one_line_too(source, controller, told, tmp_path):
     session = tmp_path / f"s{SUFFIX}"
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.session.save(session)
     record = json.loads(session.read_text())
     session.write_text(json.dumps({**record, "origin": {**record["origin"], "source": source}}))
-    controller.open_path(session)
+    controller.opener.open_path(session)
     session.write_text(json.dumps({**record, "sampling": {**record["sampling"], "model": f"{source}.safetensors"}}))
-    controller.open_path(session)
+    controller.opener.open_path(session)
     controller.tick()
     assert len(told()) == 1
     assert controller.browser.case is not None

@@ -22,12 +22,12 @@ def on(layers):
 def test_layers_that_the_experts_drew_in_are_hidden_until_the_reveal(controller, viewer, volume, experts):
     mine = viewer.add_points([[2, 5, 5]])
     use(controller, volume, *experts)
-    controller.toggle_blind()
+    controller.reader.toggle()
     assert on((volume, *experts, mine)) == [True, False, False, True]
     experts[0].visible = True
     controller.tick()
     assert on(experts) == [False, False]
-    controller.toggle_blind()
+    controller.reader.toggle()
     assert on(experts) == [True, True]
     assert experts[0].data.sum() == 100  # nothing was changed in them
 
@@ -35,20 +35,20 @@ def test_layers_that_the_experts_drew_in_are_hidden_until_the_reveal(controller,
 def test_one_that_the_user_had_off_stays_off(controller, volume, experts):
     use(controller, volume, *experts)
     experts[1].visible = False
-    controller.toggle_blind()
-    controller.toggle_blind()
+    controller.reader.toggle()
+    controller.reader.toggle()
     assert on(experts) == [True, False]
 
 
 def test_they_stay_hidden_on_the_next_slices_and_by_another_window(controller, viewer, volume, experts):
     use(controller, volume, *experts)
     controller.state.reading.keep = True
-    for move in (controller.next_case, lambda: controller.choose_layer_window("slice")):
+    for move in (controller.opener.next_case, lambda: controller.opener.choose_layer_window("slice")):
         move()
         controller.tick()
         assert controller.state.reading.blind
         assert on(experts) == [False, False]
-    controller.toggle_blind()
+    controller.reader.toggle()
     assert on(experts) == [True, True]
 
 
@@ -58,20 +58,20 @@ def test_masks_that_were_put_back_are_hidden_too(controller, engine, viewer, vol
     controller.put_masks_back()
     counts = viewer.layers[-1]
     assert np.any(counts.data)
-    controller.toggle_blind()
+    controller.reader.toggle()
     assert not counts.visible
-    controller.toggle_blind()
+    controller.reader.toggle()
     assert counts.visible
 
 
 def test_layers_that_are_gone_or_of_other_data_are_nobodys_business(controller, viewer, volume, experts):
     use(controller, volume, *experts)
-    controller.toggle_blind()
+    controller.reader.toggle()
     viewer.layers.remove(experts[0])
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.tick()
     assert experts[1].visible
-    controller.toggle_blind()
+    controller.reader.toggle()
     controller.tick()
     assert experts[1].visible  # it says nothing of the demo cases
-    controller.toggle_blind()
+    controller.reader.toggle()

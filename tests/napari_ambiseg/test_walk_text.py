@@ -6,15 +6,15 @@ import pytest
 
 from napari_ambiseg.walk_text import fitting, walk_parts
 
-WHOLE = "step 7/10 · sample 3/16 · t 0.30 · log SNR −3.3 (mostly noise)"
+WHOLE = "step 7/10 · sample 3/16 · mostly noise · t 0.30, log SNR −3.3"
 
 
 @pytest.mark.parametrize(
     ("length", "text"),
     [
         (len(WHOLE), WHOLE),
-        (len(WHOLE) - 1, "step 7/10 · sample 3/16 · t 0.30"),
-        (31, "step 7/10 · sample 3/16"),
+        (len(WHOLE) - 1, "step 7/10 · sample 3/16 · mostly noise"),
+        (37, "step 7/10 · sample 3/16"),
         (22, "step 7/10"),
         (0, "step 7/10"),
     ],

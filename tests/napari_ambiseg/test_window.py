@@ -80,8 +80,8 @@ def has_colour(image, colour, tolerance=40):
 def test_slice_experts_samples_and_variance_are_all_to_be_seen(viewer, wait):
     open_all_docks(viewer)
     controller = controller_of(viewer)
-    controller.open_demo()
-    controller.open_case(8)
+    controller.opener.open_demo()
+    controller.opener.open_case(8)
     bare = picture(viewer)
     assert bare.std() > 10
     assert all(has_colour(bare, expert_colour(at)) for at in (1, 3, 4))  # the second one sees nothing here
@@ -102,7 +102,7 @@ def test_slice_experts_samples_and_variance_are_all_to_be_seen(viewer, wait):
 
 def test_a_drawing_survives_closing_the_docks_and_deleting_layers(viewer, wait):
     docks, controller = open_all_docks(viewer), controller_of(viewer)
-    controller.open_demo()
+    controller.opener.open_demo()
     state = controller.state
     ask(controller, "slow", 30, n_samples=3, seed=1)
     controller.generate()
@@ -116,7 +116,7 @@ def test_a_drawing_survives_closing_the_docks_and_deleting_layers(viewer, wait):
     assert state.disagreement.processed.n == 3
     assert not docks_of(viewer)
     open_all_docks(viewer)
-    controller.open_case(4)
+    controller.opener.open_case(4)
     controller.tick()
     assert controller.layers.find(IMAGE) is not None
     assert controller.layers.find(EXPERTS) is not None
@@ -125,7 +125,7 @@ def test_a_drawing_survives_closing_the_docks_and_deleting_layers(viewer, wait):
 def test_the_window_stays_alive_while_samples_are_drawn(viewer, wait):
     open_all_docks(viewer)
     controller = controller_of(viewer)
-    controller.open_demo()
+    controller.opener.open_demo()
     state, beats = controller.state, []
     ask(controller, "slow", 60)
     controller.generate()
@@ -137,7 +137,7 @@ def test_the_window_stays_alive_while_samples_are_drawn(viewer, wait):
 
 def test_cancel_keeps_what_came_and_the_next_drawing_starts(viewer, wait):
     docks, controller = open_all_docks(viewer), controller_of(viewer)
-    controller.open_demo()
+    controller.opener.open_demo()
     state = controller.state
     ask(controller, "slow", 200)
     docks["Sampler"].refresh()
@@ -156,7 +156,7 @@ def test_a_killed_sampling_process_is_one_message_and_the_next_run_works(viewer,
     told = []
     monkeypatch.setattr("napari.utils.notifications.show_error", told.append)
     docks, controller = open_all_docks(viewer), controller_of(viewer)
-    controller.open_demo()
+    controller.opener.open_demo()
     state = controller.state
     ask(controller, "stuck", 5)
     controller.generate()
@@ -183,7 +183,7 @@ def test_a_file_opened_by_napari_s_own_menu_arrives_in_the_docks(viewer, wait, t
 def test_closing_the_window_ends_timer_and_sampling_process(viewer, wait):
     open_all_docks(viewer)
     controller, pulse = controller_of(viewer), pulse_of(viewer)
-    controller.open_demo()
+    controller.opener.open_demo()
     ask(controller, "slow", 500)
     controller.generate()
     wait(lambda: controller.state.sampling.status == SAMPLING)

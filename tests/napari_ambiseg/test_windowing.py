@@ -92,10 +92,10 @@ def test_without_hounsfield_units_their_presets_say_why_and_are_passed_over(cont
 def test_a_chosen_preset_stays_from_case_to_case_and_waits_where_there_are_no_units(controller, shown):
     layer = shown(UNITS, None, UNITS)
     choose(controller, "lung")
-    controller.next_case()
+    controller.opener.next_case()
     assert layer.data.dtype == np.float32
     assert tuple(layer.contrast_limits) == (0, 1)
-    controller.next_case()
+    controller.opener.next_case()
     assert np.array_equal(layer.data, UNITS)
     assert tuple(layer.contrast_limits) == (-1350, 150)
 
@@ -104,7 +104,7 @@ def test_a_range_dragged_by_hand_stays_from_case_to_case(controller, shown):
     layer = shown(UNITS, UNITS)
     choose(controller, "lung")
     layer.contrast_limits = (-900, -100)
-    controller.next_case()
+    controller.opener.next_case()
     assert tuple(layer.contrast_limits) == (-900, -100)
     choose(controller, "stored")
     choose(controller, "lung")

@@ -73,14 +73,14 @@ def test_what_names_no_device(device):
 
 def test_a_session_with_impossible_settings_opens_and_names_them_in_one_advice(controller, told, tmp_path):
     path = tmp_path / f"s{SUFFIX}"
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.state.sampling.seed = 3
     controller.session.save(path)
     record = json.loads(path.read_text())
     record["sampling"] |= {"device": "warp9", "wish": {"sampler": "foo", "steps": 5, "eta": -5}}
     record["display"]["hidden_experts"] = [-1, 2, 99]
     path.write_text(json.dumps(record))
-    controller.open_path(path)
+    controller.opener.open_path(path)
     sampling, display = controller.state.sampling, controller.state.display
     assert (sampling.wish, sampling.device, sampling.seed) == (SamplingWish(steps=5), "auto", 3)
     assert display.hidden_experts == (2,)

@@ -25,7 +25,7 @@ def shown(viewer, controller, engine, file, monkeypatch):
     """A case with samples, in what is the current viewer."""
     monkeypatch.setitem(_CONTROLLERS, viewer, controller)
     monkeypatch.setattr(napari, "current_viewer", lambda: viewer)
-    controller.open_path(file)
+    controller.opener.open_path(file)
     draw(controller, engine)
     return controller
 
@@ -69,7 +69,7 @@ def test_a_segmentation_of_a_dicom_slice_refers_to_it_as_the_dock_s_does(control
     original = image_of(DrawnCase(replace(case, hounsfield=hounsfield), SampleSet(case.masks, 0)))
     original.SOPClassUID = original.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
     original.save_as(tmp_path / "ct.dcm", enforce_file_format=True)
-    controller.open_path(tmp_path / "ct.dcm")
+    controller.opener.open_path(tmp_path / "ct.dcm")
     draw(controller, engine)
     path = str(tmp_path / "m.dcm")
     assert write_masks(path, layers_of(controller)) == [path]

@@ -178,8 +178,8 @@ def test_the_references_are_models_too(folder):
         ("empty", ["--samples", "3", "--postprocess", "0.5"], None),
     ],
 )
-def test_an_option_that_a_reference_does_not_heed_is_told(folder, model, options, note):
-    done = ambiseg("evaluate", model, folder / "phantom.hdf5", "--cases", 2, *options)
+def test_an_option_that_a_reference_does_not_heed_is_told(forked, folder, model, options, note):
+    done = forked("evaluate", model, folder / "phantom.hdf5", "--cases", 2, *options)
     assert done.returncode == 0, done.stderr
     expected = [f"note: {model!r} is no network, {note} mean nothing to it"] if note else []
     assert [line for line in done.stderr.splitlines() if line.startswith("note: ")] == expected
@@ -320,11 +320,11 @@ def test_a_model_shows_in_python_without_torch_until_it_is_loaded():
         (["export", "{run}", "{tmp}/o.safetensors", "--name", "x", "--scores", "{text}"], "cannot read the scores"),
     ],
 )
-def test_mistakes_are_one_line_and_exit_code_2(folder, tmp_path, arguments, says):
+def test_mistakes_are_one_line_and_exit_code_2(forked, folder, tmp_path, arguments, says):
     text = tmp_path / "text.hdf5"
     text.write_text("no data at all")
     places = {"data": folder / "phantom.hdf5", "run": folder / "run", "tmp": tmp_path, "text": text}
-    done = ambiseg(*(argument.format(**places) for argument in arguments))
+    done = forked(*(argument.format(**places) for argument in arguments))
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stderr.startswith("ambiseg: ")
@@ -332,7 +332,7 @@ def test_mistakes_are_one_line_and_exit_code_2(folder, tmp_path, arguments, says
     assert [path.name for path in tmp_path.iterdir()] == ["text.hdf5"], "nothing half-written"
 
 
-def test_damaged_slices_are_not_scored(folder, tmp_path):
+def test_damaged_slices_are_not_scored(forked, folder, tmp_path):
     """A flipped bit in the masks gives other scores, and nothing else would tell."""
     content = bytearray((folder / "phantom.hdf5").read_bytes())
     with h5py.File(folder / "phantom.hdf5") as file:
@@ -341,6 +341,6 @@ def test_damaged_slices_are_not_scored(folder, tmp_path):
     (tmp_path / "damaged.hdf5").write_bytes(content)
     for command in ("evaluate", "sample"):
         out = [] if command == "evaluate" else [tmp_path / "out.hdf5"]
-        done = ambiseg(command, "experts", tmp_path / "damaged.hdf5", *out, "--split", "val")
+        done = forked(command, "experts", tmp_path / "damaged.hdf5", *out, "--split", "val")
         assert done.returncode == 2
         assert "'val/labels' is not what was written" in done.stderr

@@ -78,3 +78,16 @@ def test_versions_are_those_that_are_installed():
 def test_it_works_without_torch():
     code = "import sys, training.machine as m; m.versions(); m.cpu_name(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-P", "-c", code], timeout=60).returncode == 0  # noqa: S603
+
+
+def test_a_program_that_runs_from_a_checkout_has_no_version(monkeypatch):
+    known = machine.version
+
+    def absent(package):
+        if package == "napari-ambiseg":
+            raise machine.PackageNotFoundError(package)
+        return known(package)
+
+    monkeypatch.setattr(machine, "version", absent)
+    assert machine.versions()["napari-ambiseg"] == "not installed"
+    assert machine.versions()["torch"] == known("torch")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from training.data.field import Field
 from training.errors import DataFormatError
 from training.export.geometry import Geometry
+from training.export.own_reading import OwnReading
 from training.postprocess import Cleaning
 from training.records import AnnotatedSlice, BoolArray, SampleSet, Trajectory, require_masks
 
@@ -43,6 +44,7 @@ class DrawnCase:
     geometry : where the slice lies; None is `Geometry.of_case`
     steps : index of each state of the trajectory in the walk, where not all of them were kept
     n_steps : of the whole walk, where the trajectory breaks off before its end
+    reading : what the reader of the case drew, where somebody did
 
     Raises
     ------
@@ -59,6 +61,7 @@ class DrawnCase:
     geometry: Geometry | None = None
     steps: tuple[int, ...] = ()
     n_steps: int = 0
+    reading: OwnReading | None = None
 
     def __post_init__(self) -> None:
         where = self.case.image.shape if self.field is None else (self.field.height, self.field.width)
@@ -79,7 +82,11 @@ class DrawnCase:
                 f"the trajectory must be of the drawn masks, {self.samples.masks.shape}, "
                 f"got {self.trajectory.x_t.shape[1:]}"
             )
-
+        if self.reading is not None and self.reading.mask.shape != self.case.image.shape:
+            raise DataFormatError(
+                f"the reader's outline of {self.case.key!r} must have the size of the slice, "
+                f"{self.case.image.shape}, got {self.reading.mask.shape}"
+            )
         if self.trajectory is not None and self.steps and len(self.steps) != len(self.trajectory.t):
             raise DataFormatError(
                 f"there must be one index for each of {len(self.trajectory.t)} states, got {len(self.steps)}"
@@ -89,6 +96,13 @@ class DrawnCase:
     def seen(self) -> AnnotatedSlice:
         """What the model looked at: the slice within the field."""
         return self.case if self.field is None else self.field.cut(self.case)
+
+    @property
+    def own_mask(self) -> BoolArray | None:
+        """What the reader drew of what the model looked at; None where nobody read the case."""
+        if self.reading is None:
+            return None
+        return self.reading.mask if self.field is None else self.reading.mask[self.field.window]
 
     def on_slice(self, masks: BoolArray) -> BoolArray:
         """(N, H, W) bool, masks of the field at their place in the whole slice."""

@@ -11,10 +11,11 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from training.errors import ConfigError, DataFormatError
 from training.export.closeup import window_of
+from training.export.colours import SAMPLE, VEIL, VEIL_OPACITY
 from training.export.drawn_case import DrawnCase
 from training.records import BoolArray, Trajectory
 
@@ -23,8 +24,9 @@ RgbArray = NDArray[np.uint8]
 _T = TypeVar("_T", bound=np.generic)
 
 _WORDS = {"x0_hat": "predicted mask", "x_t": "noisy state"}
-_COLOUR = np.array((240, 228, 66), np.float32)  # Okabe and Ito's yellow, which is seen on grey
-_STRONGEST = {"x0_hat": 0.35, "x_t": 0.6}  # opacity of the colour: through a mask the lesion must be seen
+_OUTLINE = ImageColor.getrgb(SAMPLE)
+_VEIL_CURVE = np.array(VEIL_OPACITY).T
+_DARKEST, _BRIGHTEST = -2.0, 2.0  # of a noisy state, as in the viewer
 _GAP = 4  # pixels between the tiles of a grid
 # Pixels of the longer side: what is smaller is enlarged, by whole numbers, and what is too large is reduced.
 _ONE, _GRID, _LARGEST = 640, 1100, 2048
@@ -117,10 +119,14 @@ class Frames:
         return self._captioned(picture, index, (height + _GAP) / self._shrink, (width + _GAP) / self._shrink)
 
     def _tile(self, state: NDArray[np.float32]) -> RgbArray:
-        opacity = _enlarged(np.clip((state + 1) / 2, 0, 1) * _STRONGEST[self._look.quantity], self._zoom)[..., None]
-        tile = self._grey * (1 - opacity) + _COLOUR * opacity
-        if self._look.quantity == "x0_hat":
-            tile[_rim(_enlarged(state > 0, self._zoom))] = _COLOUR
+        """One state as the viewer shows it: noise in grey, a predicted mask as a veil with an outline."""
+        if self._look.quantity == "x_t":
+            grey = np.clip((state - _DARKEST) / (_BRIGHTEST - _DARKEST), 0, 1) * 255
+            tile = np.repeat(_enlarged(grey, self._zoom)[..., None], 3, axis=-1)
+        else:
+            opacity = _enlarged(np.interp((state + 1) / 2, *_VEIL_CURVE), self._zoom)[..., None]
+            tile = self._grey * (1 - opacity) + np.array(VEIL) * opacity
+            tile[_rim(_enlarged(state > 0, self._zoom))] = _OUTLINE
         rounded: RgbArray = np.rint(tile).astype(np.uint8)
         return rounded
 

@@ -14,6 +14,7 @@ from PIL import GifImagePlugin, Image
 from training.atomic import replacing, temporary_beside, writing
 from training.errors import ConfigError
 from training.export.drawn_case import DrawnCase
+from training.export.encoder import Encoder, EncoderError
 from training.export.frames import Frames, Look, RgbArray
 
 SUFFIXES = (".gif", ".mp4")
@@ -121,40 +122,26 @@ def _gif_header(frame: RgbArray) -> bytes:
 
 def _mp4(path: Path, frames: Frames, pace: Pace) -> Iterator[int]:
     ffmpeg = _ffmpeg()
-    height, width = frames[0].shape[:2]
-    with replacing(path) as temporary:
-        film = ffmpeg.write_frames(
-            str(temporary),
-            (width, height),
-            fps=pace.fps,
-            quality=8,
-            macro_block_size=2,  # frames have even sides, so that nothing is scaled
-            ffmpeg_log_level="error",
-            output_params=["-f", "mp4", "-movflags", "+faststart"],  # the temporary's name does not say the form
-        )
-        held = round(pace.hold * pace.fps)
-        with _closing(film, path):
-            film.send(None)
-            for done, frame in enumerate(frames, start=1):
-                film.send(frame.tobytes())
-                if done < len(frames):
-                    yield done
-            for _ in range(held):
-                film.send(frame.tobytes())
+    size, held = frames[0].shape[:2], round(pace.hold * pace.fps)
+    with replacing(path) as temporary, _told(path), Encoder(ffmpeg.get_ffmpeg_exe(), temporary, size, pace.fps) as film:
+        for done, frame in enumerate(frames, start=1):
+            film.write(frame)
+            if done < len(frames):
+                yield done
+        for _ in range(held):
+            film.write(frame)
+        film.finish()
         _require_frames(ffmpeg, temporary, len(frames) + held, path)
     yield len(frames)
 
 
 @contextmanager
-def _closing(film: Generator[None, bytes | None], path: Path) -> Iterator[None]:
-    """End the encoder whatever happens, and say in one line why it gave up."""
+def _told(path: Path) -> Iterator[None]:
+    """Say which file it was that could not be written."""
     try:
         yield
-    except OSError as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        raise ConfigError(f"cannot write {path}: {lines[-1] if lines else 'the encoder stopped'}") from error
-    finally:
-        film.close()
+    except EncoderError as error:
+        raise ConfigError(f"cannot write {path}: {error}; make room on the disk, or choose another place") from error
 
 
 def _require_frames(ffmpeg: ModuleType, temporary: Path, wanted: int, path: Path) -> None:

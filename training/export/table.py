@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +9,7 @@ from pathlib import Path
 from training.atomic import write_bytes, writing
 from training.export.case_scores import CaseScores
 from training.export.drawn_case import DrawnCase
+from training.export.spreadsheet import Value, csv_text
 from training.metrics import pairwise_distance
 from training.metrics.glossary import SCORES
 from training.records import BoolArray
@@ -20,11 +18,7 @@ from training.records import BoolArray
 #: same for them after post-processing.
 HEADING = ("part", "name", "label", "value", "low", "high", "cleaned", "cleaned_low", "cleaned_high")
 
-# A spreadsheet takes a text that begins with one of these for a formula; an apostrophe keeps it from that.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-
-_Value = str | int | float
-_Row = tuple[_Value, ...]
+_Row = tuple[Value, ...]
 
 
 def write_table(path: Path, drawn: DrawnCase, warnings: Sequence[str] = ()) -> None:
@@ -43,14 +37,10 @@ def write_table(path: Path, drawn: DrawnCase, warnings: Sequence[str] = ()) -> N
     ConfigError
         If it cannot be written.
     """
-    text = io.StringIO(newline="")
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(HEADING)
     cautions: list[_Row] = [("warning", str(at), "warning", text) for at, text in enumerate(warnings, start=1)]
-    for row in (*cautions, *_rows(drawn)):
-        lines.writerow([_field(value) for value in row] + [""] * (len(HEADING) - len(row)))
+    content = csv_text(HEADING, (*cautions, *_rows(drawn))).encode()
     with writing(path):
-        write_bytes(path, text.getvalue().encode())
+        write_bytes(path, content)
 
 
 def _rows(drawn: DrawnCase) -> Iterator[_Row]:
@@ -79,7 +69,7 @@ def _scores(drawn: DrawnCase) -> Iterator[_Row]:
         yield "experts", f"{a + 1}-{b + 1}", f"distance of experts {a + 1} and {b + 1}", float(distances[a, b])
 
 
-def _facts(drawn: DrawnCase) -> Iterator[tuple[str, str, str, *tuple[_Value, ...]]]:
+def _facts(drawn: DrawnCase) -> Iterator[tuple[str, str, str, *tuple[Value, ...]]]:
     case = drawn.seen
     yield "case", "key", "case", case.key
     yield "case", "patient", "patient", case.patient
@@ -100,12 +90,3 @@ def _facts(drawn: DrawnCase) -> Iterator[tuple[str, str, str, *tuple[_Value, ...
 
 def _areas(masks: BoolArray) -> list[int]:
     return [int(area) for area in masks.sum(axis=(1, 2))]
-
-
-def _field(value: _Value) -> str:
-    """Numbers so that reading gives the very same one; text that no spreadsheet runs."""
-    if isinstance(value, str):
-        return "'" + value if value.startswith(_FORMULA) else value
-    if isinstance(value, float) and math.isnan(value):
-        return ""
-    return repr(value)

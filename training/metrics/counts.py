@@ -11,15 +11,13 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.errors import ConfigError, DataFormatError
 from training.metrics.comparison import Comparison
 from training.metrics.overlap import Counts, Scores, ratio, require_same_grid
 from training.records import BoolArray, require_masks
 
-# Sums of zeros and ones are exact in float32 up to here.
-_EXACT_IN_FLOAT32 = 2**24
+_WORDS = 2**20  # of 64 pixels, that are looked at together: 8 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +82,17 @@ class CaseCounts:
     @cached_property
     def shared(self) -> Counts:
         """(N + K, N + K) int64, pixels that lie in both masks of a pair; areas on the diagonal."""
-        # The matrix product of a BLAS, which knows no integers, is exact as long as every sum is.
-        exact = np.dtype(np.float32 if self.marks.shape[1] <= _EXACT_IN_FLOAT32 else np.float64)
-        marks: NDArray[np.floating] = self.marks.astype(exact)
-        return (marks @ marks.T).astype(np.int64)
+        n, size = self.marks.shape
+        packed = np.zeros((n, -(-size // 64) * 8), np.uint8)
+        packed[:, : -(-size // 8)] = np.packbits(self.marks, axis=1)
+        words = packed.view(np.uint64)
+        shared = np.empty((n, n), np.int64)
+        rows = max(1, _WORDS // max(1, words.size))
+        # Counted bits, not the matrix product of a BLAS: its threads wait for each other where all cores are busy.
+        for first in range(0, n, rows):
+            some = slice(first, first + rows)
+            np.bitwise_count(words[some, None] & words).sum(axis=-1, dtype=np.int64, out=shared[some])
+        return shared
 
     @cached_property
     def iou(self) -> Scores:

@@ -25,6 +25,8 @@ class Score:
     better : which way is better
     changes_with_n : whether its mean changes with the number of masks by itself, up or down, so that only equal
         n compare
+    title : heading on the screen: a plain word first, then the term of the literature; the label if left out
+    definition : how it is computed, for who wants to know
     """
 
     name: str
@@ -32,6 +34,18 @@ class Score:
     meaning: str
     better: Better
     changes_with_n: bool = False
+    title: str = ""
+    definition: str = ""
+
+    @property
+    def heading(self) -> str:
+        """What stands on the screen."""
+        return self.title or self.label
+
+    @property
+    def about(self) -> str:
+        """What it says, and how it is computed."""
+        return f"{self.meaning} {self.definition}".rstrip()
 
 
 _SCORES = (
@@ -41,18 +55,24 @@ _SCORES = (
         "How far the drawn masks, as a set, are from the experts', as papers print it: higher for few masks.",
         "lower",
         True,
+        title="Distance, GED (V)",
+        definition="2 E d(s, y) − E d(s, s') − E d(y, y') with d = 1 − IoU; V keeps each mask's pair with itself.",
     ),
     Score(
         "ged_u",
         "GED (U)",
         "The same distance without the penalty for drawing few masks; may fall a little below 0.",
         "lower",
+        title="For any n, GED (U)",
+        definition="As GED (V), but without the pairs of a drawn mask with itself; needs two masks.",
     ),
     Score(
         "ged_cross",
         "E d(s, y)",
         "How far a drawn mask is from an expert's, on average: 0 is the same outline, 1 is nothing in common.",
         "lower",
+        title="Samples to experts",
+        definition="E d(s, y): the mean of 1 − IoU over all pairs of a drawn mask and an expert's.",
     ),
     Score(
         "ged_samples",
@@ -60,24 +80,32 @@ _SCORES = (
         "How far two drawn masks are from each other, a mask beside itself included.",
         "none",
         True,
+        title="Among samples",
+        definition="E d(s, s'): the mean of 1 − IoU over all pairs of drawn masks.",
     ),
     Score(
         "ged_experts",
         "E d(y, y')",
         "How far two experts are from each other, each expert with the same expert included.",
         "none",
+        title="Among experts",
+        definition="E d(y, y'): the mean of 1 − IoU over all pairs of experts; two empty masks are at 0.",
     ),
     Score(
         "dice",
         "dice",
         "How much a drawn mask and an expert's overlap, averaged over all pairs; two empty masks overlap fully.",
         "higher",
+        title="Overlap, dice",
+        definition="2 |s ∩ y| / (|s| + |y|). Drawing the experts' mean again and again can beat drawing every opinion.",
     ),
     Score(
         "iou",
         "IoU",
         "The area that a drawn mask and an expert's share, out of what either covers, averaged over all pairs.",
         "higher",
+        title="Overlap, IoU",
+        definition="|s ∩ y| / |s ∪ y|, 1 for two empty masks.",
     ),
     Score(
         "soft_dice",
@@ -85,6 +113,8 @@ _SCORES = (
         "How much the map of how many masks mark a pixel overlaps with the experts' map, at five levels of agreement.",
         "higher",
         True,
+        title="Votes, soft dice",
+        definition="The mean dice of the two maps cut at 0.1, 0.3, 0.5, 0.7 and 0.9.",
     ),
     Score(
         "consensus_dice",
@@ -92,6 +122,8 @@ _SCORES = (
         "How much the region that most masks mark overlaps with the one that most experts mark.",
         "higher",
         True,
+        title="Majorities, consensus dice",
+        definition="Dice of the two regions; half of the masks are no majority.",
     ),
     Score(
         "hm_iou",
@@ -99,6 +131,8 @@ _SCORES = (
         "The overlap of the best one-to-one pairing: whether each opinion is drawn as often as it is held.",
         "higher",
         True,
+        title="Best pairs, Hungarian IoU",
+        definition="The mean IoU of the one-to-one pairing of masks and experts that makes it largest.",
     ),
     Score(
         "d_max",
@@ -107,16 +141,44 @@ _SCORES = (
         "higher",
         True,
     ),
-    Score("diversity_model", "diversity, model", "How far two different drawn masks are from each other.", "experts"),
-    Score("diversity_experts", "diversity, experts", "How far two different experts are from each other.", "none"),
-    Score("empty_model", "empty, model", 'Share of the drawn masks that say "no lesion here".', "experts"),
-    Score("empty_experts", "empty, experts", 'Share of the experts who say "no lesion here".', "none"),
+    Score(
+        "diversity_model",
+        "diversity, model",
+        "How far two different drawn masks are from each other.",
+        "experts",
+        title="Diversity of samples",
+        definition="The mean of 1 − IoU over all pairs of different drawn masks.",
+    ),
+    Score(
+        "diversity_experts",
+        "diversity, experts",
+        "How far two different experts are from each other.",
+        "none",
+        title="Diversity of experts",
+        definition="The mean of 1 − IoU over all pairs of different experts; undefined for one.",
+    ),
+    Score(
+        "empty_model",
+        "empty, model",
+        'Share of the drawn masks that say "no lesion here".',
+        "experts",
+        title="Share empty",
+    ),
+    Score(
+        "empty_experts",
+        "empty, experts",
+        'Share of the experts who say "no lesion here".',
+        "none",
+        title="Share empty, experts",
+    ),
     Score(
         "presence_error",
         "presence error",
         "How far the share of masks that show a lesion is from the share of experts who see one.",
         "lower",
         True,
+        title="Error of presence",
+        definition="The absolute difference of the two shares; 0 is best.",
     ),
     Score(
         "presence_brier",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,28 @@ from training.atomic import write_bytes, writing
 from training.errors import ConfigError
 from training.export.case_scores import CaseScores
 from training.export.closeup import Window, window_of
-from training.export.colours import SAMPLE, expert_colour, expert_letter
+from training.export.colours import OWN, SAMPLE, expert_colour, expert_letter
 from training.export.drawn_case import DrawnCase
+from training.export.own_reading import ME, SAMPLES, OwnReading
 from training.metrics.disagreement import pixel_variance
 from training.metrics.glossary import SCORES
 from training.records import AnnotatedSlice, BoolArray, FloatArray
 from training.report.canvas import Format, drawing, rendered
-from training.report.case_picture import mark_window, outline, outline_experts, show_image, show_variance
+from training.report.case_picture import (
+    mark_window,
+    outline,
+    outline_experts,
+    outline_own,
+    show_image,
+    show_variance,
+)
 
 FORMATS: tuple[Format, ...] = ("pdf", "svg", "png")
 SHOWN = 16  # of the drawn masks
 _WIDTH = 7.1  # inches: two columns of a journal, 180 mm
 _TILES_PER_ROW = 8
 _AREAS_HEIGHT = 1.5
+_LETTERS_PER_LINE, _LINES_OF_READING = 150, 4
 _NUMBERS = ("ged_v", "ged_u", "dice", "iou", "hm_iou")
 _COLUMNS = (0.012, 0.16, 0.39, 0.62, 0.73, 0.84)  # of the numbers, in shares of the width
 _ROUND_LENGTHS_MM = (1, 2, 5, 10, 20, 50, 100)
@@ -68,23 +78,26 @@ def case_figure(drawn: DrawnCase, form: Format = "pdf", dpi: float = 300, warnin
     if not 50 <= dpi <= 1200:
         raise ConfigError(f"{dpi:g} dots per inch are impossible; choose 50 to 1200")
     case, masks = drawn.seen, drawn.samples.masks if drawn.cleaned is None else drawn.cleaned
-    window = window_of(np.concatenate([case.masks, drawn.samples.masks, masks]))
+    own = drawn.own_mask
+    owned = case.masks[:0] if own is None else own[None]
+    window = window_of(np.concatenate([case.masks, drawn.samples.masks, masks, owned]))
+    notes = _reading_lines(drawn.reading, case.spacing_mm)
     n_rows = math.ceil(min(len(masks), SHOWN) / _TILES_PER_ROW)
     tiles_height = 0.28 + 0.82 * n_rows
     rows = _number_rows(drawn)
-    words_height = 0.17 * (len(rows) + 2 + len(warnings))
+    words_height = 0.17 * (len(rows) + 2 + len(warnings) + len(notes))
     with drawing(_WIDTH, 2.0 + tiles_height + _AREAS_HEIGHT + words_height) as figure:
         heights = (2.0, tiles_height, _AREAS_HEIGHT, words_height)
         top, middle, areas, words = np.asarray(figure.subfigures(4, 1, height_ratios=heights, hspace=0.0))
-        _top(top, case, masks, window)
+        _top(top, case, masks, window, own)
         _tiles(middle, case, masks, window, drawn.cleaned is not None)
-        _areas(areas.subplots(), case, masks)
-        _write(words, rows, drawn, warnings)
+        _areas(areas.subplots(), case, masks, owned)
+        _write(words, rows, drawn, notes, warnings)
         return rendered(figure, form, dpi)
 
 
-def _top(panel: Any, case: AnnotatedSlice, masks: BoolArray, window: Window) -> None:
-    """Image, experts, and the variance of both on one scale."""
+def _top(panel: Any, case: AnnotatedSlice, masks: BoolArray, window: Window, own: BoolArray | None) -> None:
+    """Image, experts with the reader's own outline, and the variance of both on one scale."""
     axes = panel.subplots(1, 4)
     whole, experts, among_experts, among_masks = axes
     show_image(whole, case.image, f"{case.image.shape[0]} × {case.image.shape[1]} pixels")
@@ -92,6 +105,8 @@ def _top(panel: Any, case: AnnotatedSlice, masks: BoolArray, window: Window) -> 
     _scale_bar(whole, case.image.shape, case.spacing_mm)
     show_image(experts, window.of(case.image), f"seen by {case.n_found} of {case.n_experts}")
     outline_experts(experts, window.of(case.masks), 1.3)
+    if own is not None:
+        outline_own(experts, window.of(own), 1.3)
     _scale_bar(experts, (window.side, window.side), case.spacing_mm)
     if case.n_experts:
         show_variance(among_experts, window.of(pixel_variance(case.masks)), "variance, experts")
@@ -121,19 +136,27 @@ def _tiles(panel: Any, case: AnnotatedSlice, masks: BoolArray, window: Window, c
     panel.text(0.012, 0.985, "e", fontsize=10, fontweight="bold", va="top")
 
 
-def _areas(ax: Axes, case: AnnotatedSlice, masks: BoolArray) -> None:
-    """The areas of experts and samples on one line each; equal ones stand above each other."""
+def _areas(ax: Axes, case: AnnotatedSlice, masks: BoolArray, own: BoolArray) -> None:
+    """The areas of readers and samples on one line each; equal ones stand above each other.
+
+    Parameters
+    ----------
+    own : (1, H, W), the reader's own mask, or (0, H, W)
+    """
     mm2 = 1.0 if case.spacing_mm is None else math.prod(case.spacing_mm)
-    experts, samples = (group.sum(axis=(1, 2)) * mm2 for group in (case.masks, masks))
+    readers, samples = (group.sum(axis=(1, 2)) * mm2 for group in (np.concatenate([case.masks, own]), masks))
     for y, area in zip(_stacked(samples, 0.16, 0.7), samples, strict=True):
         ax.plot(area, y, "o", markersize=4, markerfacecolor=SAMPLE, markeredgecolor="black", markeredgewidth=0.6)
-    for number, (y, area) in enumerate(zip(_stacked(experts, 0.42, 1.0), experts, strict=True), start=1):
-        circle = {"boxstyle": "circle,pad=0.15", "facecolor": expert_colour(number), "linewidth": 0}
-        letter = expert_letter(number)
-        ax.text(area, 1 + y, letter, fontsize=7, fontweight="bold", ha="center", va="center", bbox=circle)
-    largest = max([1.0, *experts.tolist(), *samples.tolist()])
+    for number, (y, area) in enumerate(zip(_stacked(readers, 0.42, 1.0), readers, strict=True), start=1):
+        letter, box = expert_letter(number), {"boxstyle": "circle,pad=0.15", "facecolor": expert_colour(number)}
+        line: dict[str, Any] = {"linewidth": 0}
+        if number > case.n_experts:
+            letter, box = ME, {"boxstyle": "square,pad=0.2", "facecolor": OWN}
+            line = {"linewidth": 0.8, "edgecolor": "black"}
+        ax.text(area, 1 + y, letter, fontsize=7, fontweight="bold", ha="center", va="center", bbox=box | line)
+    largest = max([1.0, *readers.tolist(), *samples.tolist()])
     ax.set(ylim=(-0.3, 2.3), xlim=(-0.04 * largest, 1.06 * largest), yticks=[1, 0])
-    ax.set_yticklabels(["experts", f"{len(masks)} masks"])
+    ax.set_yticklabels(["experts, Me" if len(own) else "experts", f"{len(masks)} masks"])
     unit = "pixels" if case.spacing_mm is None else "mm²"
     ax.set_xlabel(f"area in {unit}; 0 is nothing", fontsize=8)
     ax.tick_params(labelsize=8)
@@ -183,9 +206,28 @@ def _number_rows(drawn: DrawnCase) -> list[tuple[str, ...]]:
     return rows
 
 
-def _write(panel: Any, rows: list[tuple[str, ...]], drawn: DrawnCase, warnings: Sequence[str]) -> None:
+def _reading_lines(reading: OwnReading | None, spacing_mm: tuple[float, float] | None) -> list[str]:
+    """What is said of the reader's own outline, in lines that fit; none where there is no reading."""
+    if reading is None:
+        return []
+    text = f"{ME} ({reading.when}): {reading.area(spacing_mm)}"
+    if reading.distances:
+        far = ", ".join(f"{_from(one.name)} {one.distance:.2f}" for one in reading.distances)
+        text += f"; 1 − IoU to {far}"
+    text += f"; flag: {reading.flag}" if reading.flag else ""
+    text += f"; note: {reading.note}" if reading.note else ""
+    return textwrap.wrap(f"{text}.", _LETTERS_PER_LINE, max_lines=_LINES_OF_READING, placeholder=" ...")
+
+
+def _from(name: str) -> str:
+    return "the drawn masks (mean)" if name == SAMPLES else name
+
+
+def _write(
+    panel: Any, rows: list[tuple[str, ...]], drawn: DrawnCase, reading: Sequence[str], warnings: Sequence[str]
+) -> None:
     """The numbers in columns, and under them what they are of."""
-    lines = len(rows) + 2 + len(warnings)
+    lines = len(rows) + 2 + len(warnings) + len(reading)
     for at, row in enumerate(rows):
         y = 1 - (at + 0.5) / lines
         for x, words in zip(_COLUMNS, row, strict=True):
@@ -197,7 +239,8 @@ def _write(panel: Any, rows: list[tuple[str, ...]], drawn: DrawnCase, warnings: 
         "Brackets: 95 % range over the masks. Research use only, not for diagnosis.",
     )
     grave = {"color": "black", "fontweight": "bold"}
-    lower = [*((text, grave) for text in warnings), *((note, {"color": "#444444"}) for note in notes)]
+    plain = {"color": "#444444"}
+    lower = [*((text, grave) for text in warnings), *((note, plain) for note in (*reading, *notes))]
     for at, (text, look) in enumerate(lower, start=len(rows)):
         y = 1 - (at + 0.5) / lines
         panel.text(_COLUMNS[0], y, text, fontsize=6.5, va="center", parse_math=False, **look)

@@ -14,6 +14,7 @@ from training.atomic import write_bytes, writing
 from training.export.case_scores import CaseScores
 from training.export.colours import expert_colour, expert_letter
 from training.export.drawn_case import DrawnCase
+from training.export.own_reading import ME, SAMPLES
 from training.metrics import pairwise_distance
 from training.metrics.glossary import SCORES
 from training.records import BoolArray
@@ -22,13 +23,35 @@ from training.report.markup import escape, facts_list, figure, paragraph, pictur
 
 _STYLE = Path(__file__).with_name("page.css")
 _WIDE = "figure img { width: min(100%, 62rem); }"
+# A case of four experts is one sheet of A4; what is behind a click stays on the screen.
+_SHEET = """
+@page { size: A4; margin: 9mm 11mm; }
+@media print {
+  body { padding: 0; font-size: 8pt; line-height: 1.25; }
+  header > .soft, header > .research, header > .lead {
+    display: inline-block; margin: 0 1em 0.2em 0; padding: 0; border: 0; font-size: 8pt;
+  }
+  h1 { font-size: 13pt; margin: 0; }
+  main { display: grid; grid-template-columns: 1fr 1fr; column-gap: 8mm; }
+  section { min-width: 0; }
+  figure, .warning { grid-column: 1 / -1; }
+  figure { margin: 1mm 0; }
+  figure img { display: block; max-height: 108mm; width: auto; margin: auto; border: 0; padding: 0; }
+  h2 { font-size: 9.5pt; margin: 1.5mm 0 0.5mm; padding-top: 1mm; border-top-width: 1px; }
+  p, .wide, .facts { margin: 0.5mm 0; }
+  table, .facts, .soft, figcaption, .warning { font-size: 7pt; line-height: 1.2; }
+  th, td { padding: 0.2mm 1mm; }
+  td b, td .interval { display: inline; margin-right: 1mm; font-size: 1em; }
+  details, .numbers td:last-child, .numbers thead th:last-child { display: none; }
+}"""
 # Up front; the others stand behind a click.
 _FIRST = ("ged_v", "ged_u", "dice", "iou", "hm_iou", "diversity_model", "diversity_experts", "presence_error")
 _FIGURE = (
-    "a: the image, with the square that is enlarged in the others. b: the experts' outlines, each with its colour and "
-    "letter. c, d: how much the experts' masks and the drawn ones vary at each pixel, from 0 where all agree to 0.25 "
-    "where half of them mark it. e: drawn masks. f: the areas of both."
+    "a: the image, with the square that is enlarged in the others. b: the experts' outlines, each with its letter, "
+    "colour and dashes. c, d: how much the experts' masks and the drawn ones vary at each pixel, from 0 where all "
+    "agree to 0.25 where half of them mark it. e: drawn masks. f: the areas of both."
 )
+_ME = f" {ME}: the reader's own outline, dash and dot."
 _LETTERS = "A letter names a place in this case's list of experts: A of another case need not be the same person."
 
 
@@ -69,12 +92,16 @@ def case_page(drawn: DrawnCase, extras: Extras = Extras()) -> str:
     """The page of one case as HTML."""
     case = drawn.seen
     sections = [
-        ("Who saw it", _who(drawn)),
-        ("Numbers", _numbers(drawn)),
-        ("Note", _note(extras)),
-        ("How the masks were drawn", _how(drawn, extras.command)),
+        ("Who saw it", _who(drawn), ""),
+        ("Distance of two experts", _pairs(drawn.seen.masks), ""),
+        ("Own reading", _own(drawn), ""),
+        ("Note", _note(extras), ""),
+        ("Numbers", _numbers(drawn), "numbers"),
+        ("How the masks were drawn", _how(drawn, extras.command), ""),
     ]
-    body = "".join(f"<section><h2>{title}</h2>{inner}</section>" for title, inner in sections if inner)
+    body = "".join(
+        f'<section class="{kind}"><h2>{title}</h2>{inner}</section>' for title, inner, kind in sections if inner
+    )
     warnings = "".join(
         f'<p class="warning" role="note"><strong>{escape(text)}</strong></p>' for text in extras.warnings
     )
@@ -82,12 +109,14 @@ def case_page(drawn: DrawnCase, extras: Extras = Extras()) -> str:
         f"<figure>{picture(png, caption, 'png')}<figcaption>{escape(caption)}</figcaption></figure>"
         for caption, png in extras.pictures
     )
-    shown = figure(case_figure(drawn, "svg", 144), _in_words(drawn), "svg", _FIGURE)
+    shown = figure(
+        case_figure(drawn, "svg", 144), _in_words(drawn), "svg", _FIGURE + ("" if drawn.reading is None else _ME)
+    )
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Case {escape(case.key)}</title>"
-        f"<style>{_STYLE.read_text(encoding='utf-8')}{_WIDE}</style></head>\n<body><header>"
+        f"<style>{_STYLE.read_text(encoding='utf-8')}{_WIDE}{_SHEET}</style></head>\n<body><header>"
         f'<p class="soft">napari-ambiseg · one case</p><h1>{escape(case.key)}</h1>'
         '<p class="research"><strong>Research use only. Not for diagnosis.</strong></p>'
         f'<p class="lead">{escape(_seen_by(drawn))} {escape(_drawn_by(drawn))}</p></header>\n'
@@ -115,7 +144,7 @@ def _in_words(drawn: DrawnCase) -> str:
 
 
 def _who(drawn: DrawnCase) -> str:
-    """Who drew something, how large, and how far the experts are from each other."""
+    """Who drew something, and how large."""
     case, n = drawn.seen, len(drawn.samples)
     rows = [(_lettered(number), *_size(mask, case.spacing_mm)) for number, mask in enumerate(case.masks, start=1)]
     parts = [_table(("Expert", "Drew", "Area"), rows)] if rows else []
@@ -124,18 +153,40 @@ def _who(drawn: DrawnCase) -> str:
     if drawn.cleaned is not None:
         words += f", {_n_empty(drawn.cleaned)} after post-processing"
     parts.append(paragraph(f"{words}. An empty mask is an opinion too: nothing here."))
-    if case.n_experts > 1:
-        distances = pairwise_distance(case.masks)
-        pairs = [
-            (f"{_lettered(a + 1)} and {_lettered(b + 1)}", f"{distances[a, b]:.3f}")
-            for a, b in combinations(range(case.n_experts), 2)
-        ]
-        parts.append("<h3>Distance of two experts</h3>")
-        parts.append(_table(("Pair", "1 − IoU"), pairs))
-        parts.append(
-            paragraph(f"0 is the same outline, 1 is nothing in common; two empty masks agree. {_LETTERS}", "soft")
-        )
     return "".join(parts)
+
+
+def _pairs(experts: BoolArray) -> str:
+    """How far the experts (K, H, W) are from each other; nothing for one of them."""
+    if len(experts) < 2:
+        return ""
+    distances = pairwise_distance(experts)
+    pairs = [
+        (f"{_lettered(a + 1)} and {_lettered(b + 1)}", f"{distances[a, b]:.3f}")
+        for a, b in combinations(range(len(experts)), 2)
+    ]
+    words = f"0 is the same outline, 1 is nothing in common; two empty masks agree. {_LETTERS}"
+    return _table(("Pair", "1 − IoU"), pairs) + paragraph(words, "soft")
+
+
+def _own(drawn: DrawnCase) -> str:
+    """What the reader of the case drew, and how far that is from the others; nothing where nobody read it."""
+    reading, case = drawn.reading, drawn.case
+    if reading is None:
+        return ""
+    words = paragraph(f"{ME}: {reading.area(case.spacing_mm)}; {reading.when}.")
+    if not reading.distances:
+        return words
+    rows = [
+        (
+            "Drawn masks, mean" if one.name == SAMPLES else f"Expert {escape(one.name)}",
+            f"{one.distance:.3f}",
+            f"{one.dice:.3f}",
+            _area(round(one.area, 1), case.spacing_mm) if one.area else "nothing",
+        )
+        for one in reading.distances
+    ]
+    return words + _table((f"{ME} and ...", "1 − IoU", "Dice", "Area of the other"), rows)
 
 
 def _numbers(drawn: DrawnCase) -> str:
@@ -212,7 +263,11 @@ def _lettered(number: int) -> str:
 def _size(mask: BoolArray, spacing_mm: tuple[float, float] | None) -> Iterator[str]:
     area = int(mask.sum())
     yield "a lesion" if area else "nothing"
-    yield f"{area} pixels" + (f", {area * math.prod(spacing_mm):.1f} mm²" if spacing_mm and area else "")
+    yield _area(area, spacing_mm)
+
+
+def _area(pixels: float, spacing_mm: tuple[float, float] | None) -> str:
+    return f"{pixels:g} pixels" + (f", {pixels * math.prod(spacing_mm):.1f} mm²" if spacing_mm and pixels else "")
 
 
 def _value(scores: CaseScores, name: str) -> str:

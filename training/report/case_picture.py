@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from training.export.closeup import Window, window_of
-from training.export.colours import SAMPLE, expert_colour, expert_letter
+from training.export.colours import OWN, SAMPLE, expert_colour, expert_letter
+from training.export.own_reading import ME
 from training.metrics.disagreement import pixel_variance
 from training.records import AnnotatedSlice, BoolArray, FloatArray
 from training.report.canvas import drawing, rendered
@@ -17,6 +18,10 @@ from training.report.canvas import drawing, rendered
 #: Largest variance of masks at a pixel: half of them mark it.
 MOST_VARIANCE = 0.25
 SHOWN = 16  # of the drawn masks
+OWN_DASHES = (0, (4, 1.2, 1, 1.2))  # of the reader's own outline: dash and dot
+# Of the experts, in turn: a print in grey tells them apart too.
+_DASHES = ("-", (0, (3, 1)), (0, (1, 1)), (0, (6, 1.2)))
+_LETTER_BOX = {"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0}
 
 
 def draw_case(case: AnnotatedSlice, masks: BoolArray) -> bytes:
@@ -75,19 +80,30 @@ def mark_window(ax: Axes, window: Window) -> None:
 
 def outline_experts(ax: Axes, masks: BoolArray, width: float = 1.6) -> None:
     """The experts' outlines (K, H, W) with their letters; who drew nothing is said in words."""
-    box = {"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0}
     drew = [number for number, mask in enumerate(masks, start=1) if mask.any()]
     for line, number in enumerate(drew):
         colour = expert_colour(number)
         ax.text(
             0.02, 0.94 - 0.085 * line, expert_letter(number), transform=ax.transAxes, color=colour, fontsize=8.5,
-            fontweight="bold", va="center", bbox=box,
+            fontweight="bold", va="center", bbox=_LETTER_BOX,
         )  # fmt: skip
-        outline(ax, masks[number - 1], colour, width)
+        dashes: Any = _DASHES[(number - 1) % len(_DASHES)]
+        ax.plot([0.08, 0.19], [0.94 - 0.085 * line] * 2, transform=ax.transAxes, color=colour, linewidth=width,
+                linestyle=dashes)  # fmt: skip
+        outline(ax, masks[number - 1], colour, width, dashes)
     if rest := [expert_letter(number) for number in range(1, len(masks) + 1) if number not in drew]:
         words = f"{', '.join(rest)}: nothing"
         ax.text(0.98, 0.94, words, transform=ax.transAxes, color="white", fontsize=7.5, ha="right", va="center",
-                bbox=box)  # fmt: skip
+                bbox=_LETTER_BOX)  # fmt: skip
+
+
+def outline_own(ax: Axes, mask: BoolArray, width: float = 1.6) -> None:
+    """The reader's own outline (H, W), dash and dot, with what it is called."""
+    words = f"{ME} – · –" if mask.any() else f"{ME}: nothing"
+    ax.text(0.02, 0.06, words, transform=ax.transAxes, color=OWN, fontsize=8, fontweight="bold", va="center",
+            bbox=_LETTER_BOX)  # fmt: skip
+    outline(ax, mask, "black", 1.7 * width)
+    outline(ax, mask, OWN, width, OWN_DASHES)
 
 
 def outline(ax: Axes, mask: BoolArray, colour: str, width: float, dashes: Any = "-") -> None:
@@ -97,14 +113,26 @@ def outline(ax: Axes, mask: BoolArray, colour: str, width: float, dashes: Any = 
 
 
 def _edges(mask: BoolArray) -> tuple[list[float], list[float]]:
-    """The sides of pixels between marked and unmarked ones, as lines (x, y) joined by NaN: one pixel has four."""
-    padded = np.pad(mask, 1)
+    """The sides of pixels between marked and unmarked ones, as closed lines (x, y) with a NaN after each.
+
+    Where two marked pixels touch by a corner alone, their lines touch there too.
+    """
+    padded = np.pad(mask, 1).astype(np.int8)
+    ahead: dict[tuple[int, int], list[tuple[int, int]]] = {}  # from each corner (y, x) to the next, lesion on the right
+    for axis in (0, 1):
+        change = np.diff(padded, axis=axis)
+        for row, column in zip(*change.nonzero(), strict=True):
+            ends = [(row, column - 1), (row, column)] if axis == 0 else [(row, column), (row - 1, column)]
+            begin, end = ends if change[row, column] > 0 else ends[::-1]
+            ahead.setdefault(begin, []).append(end)
     x: list[float] = []
     y: list[float] = []
-    for row, column in zip(*(padded[1:] != padded[:-1]).nonzero(), strict=True):
-        x += [column - 1.5, column - 0.5, np.nan]
-        y += [row - 0.5, row - 0.5, np.nan]
-    for row, column in zip(*(padded[:, 1:] != padded[:, :-1]).nonzero(), strict=True):
-        x += [column - 0.5, column - 0.5, np.nan]
-        y += [row - 1.5, row - 0.5, np.nan]
+    while ahead:
+        first = at = next(iter(ahead))
+        corners = [first]
+        while at in ahead:
+            at = ahead[at].pop() if len(ahead[at]) > 1 else ahead.pop(at)[0]
+            corners.append(at)
+        y += [*(row - 0.5 for row, _ in corners), np.nan]
+        x += [*(column - 0.5 for _, column in corners), np.nan]
     return x, y

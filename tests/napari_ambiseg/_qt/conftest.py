@@ -35,10 +35,10 @@ def opened(quiet_controller, monkeypatch):
     """Opens these data in place of a file, and lets the survey end."""
 
     def make(data, *, surveyed=True):
-        monkeypatch.setattr("napari_ambiseg.controller.layout_of", lambda _: HDF5)
+        monkeypatch.setattr("napari_ambiseg.opener.layout_of", lambda _: HDF5)
         monkeypatch.setattr("napari_ambiseg.browser.open_isolated", lambda _: data)
-        quiet_controller.open_path("any.h5")
-        while surveyed and not quiet_controller.survey.done:
+        quiet_controller.opener.open_path("any.h5")
+        while surveyed and not quiet_controller.browser.survey.done:
             quiet_controller.tick()
         return data
 

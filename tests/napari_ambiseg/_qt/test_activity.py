@@ -16,7 +16,7 @@ from ..played_engine import STEPS
 @pytest.fixture
 def pulse(quiet_controller, make_dock):
     make_dock(SamplerPanel)
-    quiet_controller.open_demo()
+    quiet_controller.opener.open_demo()
     return pulse_of(quiet_controller.viewer)
 
 
@@ -55,7 +55,7 @@ def test_the_bar_moves_while_the_dialog_is_open_and_costs_nothing_while_it_is_no
     pulse._activity._dialogs = [type("Open", (), {"isVisible": lambda _: True})()]
     pulse._on_timeout()
     assert bar.n == 50
-    quiet_controller.cancel()
+    quiet_controller.drawing.cancel()
     engine.answer(Cancelled(1))
     pulse._on_timeout()
     assert bars() == []
@@ -70,7 +70,7 @@ def test_napari_s_moving_sign_is_stopped_since_it_repaints_the_window_all_the_ti
     assert movies
     assert [movie.state() for movie in movies] == [movie.MovieState.NotRunning for movie in movies]
     assert pulse._activity._dialogs == [dialog_of(quiet_controller)]
-    quiet_controller.cancel()
+    quiet_controller.drawing.cancel()
     engine.answer(Cancelled(1))
     pulse._on_timeout()
 

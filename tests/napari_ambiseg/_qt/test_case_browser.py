@@ -73,13 +73,13 @@ def test_j_follows_the_table_s_order_without_the_dock(controller, opened):
     opened(TwoSplits([disagreeing(at) for at in (1, 5, 3)]))
     controller.state.listing.descending = True
     controller.state.listing.sort = BY_DISTANCE
-    controller.open_case(1)
+    controller.opener.open_case(1)
     walked = [controller.state.browsing.key]
     for _ in range(3):
-        controller.next_case()
+        controller.opener.next_case()
         walked.append(controller.state.browsing.key)
     assert walked == ["case 1", "case 2", "case 0", "case 0"]
-    controller.next_case(-1)
+    controller.opener.next_case(-1)
     assert controller.state.browsing.key == "case 2"
 
 
@@ -121,7 +121,7 @@ def test_the_table_stays_where_it_is_scrolled_while_the_survey_goes_on(controlle
     bar = dock.table.verticalScrollBar()
     bar.setValue(200)
     assert bar.value() == 200
-    while not controller.survey.done:
+    while not controller.browser.survey.done:
         controller.tick()
         dock.refresh()
     assert bar.value() == 200
@@ -159,7 +159,7 @@ def test_a_bad_file_is_one_notification(controller, dock, monkeypatch, tmp_path)
 
 
 def test_flag_and_note_are_of_the_open_case(controller, dock):
-    controller.open_demo()
+    controller.opener.open_demo()
     dock.refresh()
     dock.flag.click()
     QTest.keyClicks(dock.note, "near the wall")
@@ -167,7 +167,7 @@ def test_flag_and_note_are_of_the_open_case(controller, dock):
     assert dock.flag.text() == "Flag: ! important [Q]"
     assert column(dock, FLAG)[:2] == ["!", ""]
     assert column(dock, NOTE)[:2] == ["near the wall", ""]
-    controller.next_case()
+    controller.opener.next_case()
     dock.refresh()
     assert (dock.flag.text(), dock.note.text()) == ("Flag: none [Q]", "")
     controller.state.listing.kept = FLAGGED
@@ -176,15 +176,15 @@ def test_flag_and_note_are_of_the_open_case(controller, dock):
 
 
 def test_a_note_never_goes_to_the_case_that_came_meanwhile(controller, dock):
-    controller.open_demo()
+    controller.opener.open_demo()
     dock.refresh()
     QTest.keyClicks(dock.note, "of the firs")
-    controller.next_case()
+    controller.opener.next_case()
     QTest.keyClicks(dock.note, "t")  # the dock does not show yet that another case is there
     assert controller.casebook.of(controller.browser.origin, "synthetic 02").note == ""
     dock.refresh()
     assert dock.note.text() == ""
-    controller.next_case(-1)
+    controller.opener.next_case(-1)
     assert controller.state.reading.note == "of the firs"
 
 
@@ -193,13 +193,13 @@ def test_a_note_that_is_being_typed_is_kept_when_the_case_changes_or_the_window_
 ):
     """The field keeps the focus, and no Enter is pressed."""
     monkeypatch.setattr(dock.note, "hasFocus", lambda: True)
-    controller.open_demo()
+    controller.opener.open_demo()
     dock.refresh()
     for number in range(3):
         QTest.keyClicks(dock.note, f"  case {number} ")
         dock.refresh()
         assert dock.note.text() == f"  case {number} "  # the spaces too, while somebody is typing
-        controller.next_case()
+        controller.opener.next_case()
         dock.refresh()
         assert dock.note.text() == ""
     QTest.keyClicks(dock.note, "the last")
@@ -209,8 +209,8 @@ def test_a_note_that_is_being_typed_is_kept_when_the_case_changes_or_the_window_
 
 
 def test_the_model_s_number_comes_with_its_samples(controller, dock):
-    controller.open_demo()
-    controller.open_case(8)
+    controller.opener.open_demo()
+    controller.opener.open_case(8)
     draw(controller, controller.engine)
     dock.refresh()
     assert column(dock, GED)[8] == f"{controller.state.disagreement.raw.ged_v:.2f} (6)"
@@ -218,7 +218,7 @@ def test_the_model_s_number_comes_with_its_samples(controller, dock):
 
 
 def test_a_list_is_drawn_and_stopped_by_the_same_button(controller, dock):
-    controller.open_demo()
+    controller.opener.open_demo()
     dock.refresh()
     dock.queue.draw_all.click()
     dock.refresh()
@@ -232,13 +232,18 @@ def test_a_list_is_drawn_and_stopped_by_the_same_button(controller, dock):
 
 
 def test_a_blind_read_hides_the_columns_that_tell_and_the_reveal_says_how_far_it_was(controller, dock):
-    controller.open_demo()
+    controller.opener.open_demo()
     dock.refresh()
     assert not dock.reading.nothing.isEnabled()
     dock.reading.toggle.click()
     dock.refresh()
     assert dock.reading.nothing.isEnabled()
-    assert [at for at in range(PATIENT) if dock.table.isColumnHidden(at)] == list(TELLING)
+    for text, said in (("Nothing there", True), ("Take it back", False)):
+        assert dock.reading.nothing.text() == text
+        dock.reading.nothing.click()
+        dock.refresh()
+        assert controller.state.reading.nothing == said
+    assert [at for at in range(PATIENT) if dock.table.isColumnHidden(at)] == [*TELLING, NOTE]  # no note yet
     assert dock.reading.told.text() == "Paint the lesion, or say nothing there. Experts and model are hidden."
     assert dock.reading.toggle.text() == "Reveal [B]"
     assert not dock.queue.most.isEnabled()
@@ -247,7 +252,7 @@ def test_a_blind_read_hides_the_columns_that_tell_and_the_reveal_says_how_far_it
     assert dock.reading.told.text() == "Your answer: nothing there. Reveal to compare."
     dock.reading.toggle.click()
     dock.refresh()
-    assert not any(dock.table.isColumnHidden(at) for at in TELLING)
+    assert [at for at in TELLING if dock.table.isColumnHidden(at)] == [GED]  # nothing is drawn yet
     text = dock.reading.told.text()
     assert "nothing there; you had seen the experts before" in text
     for distance in controller.state.reading.distances:
@@ -256,8 +261,8 @@ def test_a_blind_read_hides_the_columns_that_tell_and_the_reveal_says_how_far_it
 
 
 def test_areas_of_a_reading_are_in_mm2_where_the_spacing_is_known(controller, dock):
-    controller.open_demo()
-    controller.toggle_blind()
+    controller.opener.open_demo()
+    controller.reader.toggle()
     controller.layers.find(READING).data[10:20, 10:20] = 1
     controller.tick()
     dock.refresh()
@@ -266,7 +271,7 @@ def test_areas_of_a_reading_are_in_mm2_where_the_spacing_is_known(controller, do
 
 
 def test_typing_a_search_is_one_key_away(controller, dock):
-    controller.open_demo()
+    controller.opener.open_demo()
     dock.refresh()
     window = controller.viewer.window._qt_window
     window.show()

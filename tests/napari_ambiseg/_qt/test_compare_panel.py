@@ -3,6 +3,7 @@
 import pytest
 
 from napari_ambiseg._qt.compare_panel import ComparePanel
+from training.metrics.glossary import SCORES
 
 from ..played_engine import draw
 
@@ -26,7 +27,7 @@ def test_it_says_what_to_do_next(controller, dock):
         hints.append(dock.hint.text())
 
     hint()
-    controller.open_demo()
+    controller.opener.open_demo()
     hint()
     draw(controller, controller.engine)
     hint()
@@ -35,7 +36,7 @@ def test_it_says_what_to_do_next(controller, dock):
     controller.state.sampling.seed = 1
     draw(controller, controller.engine)
     hint()
-    controller.toggle_blind()
+    controller.reader.toggle()
     hint()
     assert hints == [
         "No case is open",
@@ -49,8 +50,8 @@ def test_it_says_what_to_do_next(controller, dock):
 
 
 def test_the_table_shows_a_b_and_their_difference(controller, dock):
-    controller.open_demo()
-    controller.open_case(8)
+    controller.opener.open_demo()
+    controller.opener.open_case(8)
     draw(controller, controller.engine)
     first = controller.state.disagreement.raw
     dock.refresh()
@@ -60,15 +61,16 @@ def test_the_table_shows_a_b_and_their_difference(controller, dock):
     second = controller.state.disagreement.raw
     dock.refresh()
     texts = {name: [label.text() for label in labels] for name, labels in dock.numbers.values.items()}
-    for name, take in (("GED (V)", lambda one: one.ged_v), ("Dice", lambda one: one.scores["dice"])):
+    for name, take in (("ged_v", lambda one: one.ged_v), ("dice", lambda one: one.scores["dice"])):
         a, b = take(first), take(second)
-        assert texts[name] == [f"{a:.3f}", f"{b:.3f}", f"{b - a:+.3f}"]
-    assert texts["n"] == ["6", "4", "-2"]
+        change = f"{b - a:+.3f}".replace("-", "−")
+        assert texts[SCORES[name].heading] == [f"{a:.3f}", f"{b:.3f}", change]
+    assert texts["n"] == ["6", "4", "−2"]
     assert dock.advice.text() == "A has 6 samples, B 4: GED (V) falls with n by itself; draw equally many."
 
 
 def test_a_and_b_are_chosen_from_the_runs_of_the_case(controller, dock):
-    controller.open_demo()
+    controller.opener.open_demo()
     for seed in range(3):
         controller.state.sampling.seed = seed
         draw(controller, controller.engine)
@@ -85,7 +87,7 @@ def test_a_and_b_are_chosen_from_the_runs_of_the_case(controller, dock):
 
 
 def test_another_seed_pins_what_is_shown_and_draws_with_the_next(controller, dock):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, controller.engine)
     dock.refresh()
     dock.again.click()
@@ -94,7 +96,7 @@ def test_another_seed_pins_what_is_shown_and_draws_with_the_next(controller, doc
 
 
 def test_the_switches_follow_what_is_side_by_side(controller, dock):
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.tick()
     dock.refresh()
     assert not dock.runs.isEnabled()
@@ -110,11 +112,11 @@ def test_the_switches_follow_what_is_side_by_side(controller, dock):
 
 
 def test_no_signed_zero_is_shown(controller, dock):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, controller.engine)
     dock.refresh()
     dock.pin.click()
     controller.state.sampling.seed = 1  # the played engine draws the same masks
     draw(controller, controller.engine)
     dock.refresh()
-    assert dock.numbers.values["GED (V)"][2].text() == "0.000"
+    assert dock.numbers.values[SCORES["ged_v"].heading][2].text() == "0.000"

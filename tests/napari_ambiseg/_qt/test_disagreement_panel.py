@@ -22,8 +22,8 @@ def panel(windowless, qtbot):
     """The dock with a demo case and no window around it, whose pulse the test gives by hand."""
     panel = DisagreementPanel(windowless)
     qtbot.addWidget(panel)
-    panel.controller.open_demo()
-    panel.controller.open_case(8)
+    panel.controller.opener.open_demo()
+    panel.controller.opener.open_case(8)
     panel.state.sampling.n_samples = 6
     beat(panel)
     return panel
@@ -65,7 +65,7 @@ def test_after_sampling_the_numbers_are_the_metrics_own_and_the_terms_add_up(pan
     draw(panel, engine)
     masks, experts, shown = engine.masks(), panel.controller.case.masks, values(panel)
     assert panel.empty.text() == "Model: empty in 1 of 6"
-    assert panel.ged_head.text() == "<b>GED</b> of n = 6 samples, K = 4 experts"
+    assert panel.ged_head.text() == "<b>Distance (GED)</b> of 6 samples to 4 experts"
     assert shown["ged_v"] == f"{generalized_energy_distance(masks, experts, 'V'):.3f}"
     assert shown["ged_u"] == f"{generalized_energy_distance(masks, experts, 'U'):.3f}"
     assert shown["hm_iou"] == f"{hungarian_iou(masks, experts):.3f}"
@@ -153,3 +153,11 @@ def test_on_a_slice_that_nobody_annotated_presence_and_variance_remain(panel, en
     assert panel.experts.isHidden()
     assert panel.variance.isEnabled()
     assert not panel.votes.isEnabled()
+
+
+def test_without_experts_and_samples_nothing_is_offered_to_look_at(panel):
+    panel.state.disagreement.experts = None
+    panel.refresh()
+    shown = (panel.hover, panel.variance, panel.expert_variance, panel.votes, panel.copy, panel.ged, panel.overlap)
+    assert all(widget.isHidden() for widget in shown)
+    assert panel.empty.text() == "Model: no samples yet"

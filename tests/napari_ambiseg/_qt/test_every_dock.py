@@ -2,6 +2,7 @@
 
 import pytest
 from napari.settings import get_settings
+from pyqtgraph import PlotWidget
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
@@ -12,12 +13,16 @@ from qtpy.QtWidgets import (
     QComboBox,
     QLabel,
     QLineEdit,
+    QProgressBar,
     QScrollBar,
     QTableView,
     QWidget,
 )
 
 from napari_ambiseg._qt.dock import Dock
+from napari_ambiseg._qt.fold import Fold
+from napari_ambiseg._qt.keys import KEYS, hint
+from napari_ambiseg._qt.pair_matrix import PairMatrix
 from napari_ambiseg._qt.viewer_panel import open_all_docks
 from napari_ambiseg.controller import controller_of
 from napari_ambiseg.dock_names import TRAJECTORY
@@ -35,7 +40,7 @@ def viewer(make_napari_viewer, monkeypatch, engine):
 @pytest.fixture
 def docks(viewer):
     docks = open_all_docks(viewer)
-    controller_of(viewer).open_demo()
+    controller_of(viewer).opener.open_demo()
     controller_of(viewer).tick()
     for dock in docks.values():
         dock.refresh()
@@ -74,6 +79,32 @@ def test_every_control_has_a_tooltip(docks):
         told(each) for dock in docks.values() for each in controls(dock) if not any(w.toolTip() for w in lineage(each))
     ]
     assert "\n".join(silent) == ""
+
+
+def test_the_heading_of_a_fold_tells_itself_what_is_inside(docks):
+    folds = [fold for dock in docks.values() for fold in dock.content.findChildren(Fold)]
+    assert len(folds) >= 2
+    for fold in folds:
+        heading = fold.toggleButton()
+        assert heading.toolTip().startswith(fold.toolTip())
+        assert heading.accessibleName() in heading.text()
+
+
+def test_plots_bars_and_the_matrix_have_a_tooltip_too(docks):
+    shown = [
+        each for dock in docks.values() for each in dock.content.findChildren((PlotWidget, QProgressBar, PairMatrix))
+    ]
+    assert len(shown) >= 6
+    assert [told(each) for each in shown if not each.toolTip()] == []
+
+
+def test_every_key_is_written_on_a_control_or_in_its_tooltip(docks):
+    said = "\n".join(
+        f"{getattr(each, 'text', str)()} {getattr(each, 'placeholderText', str)()} {each.toolTip()}"
+        for dock in docks.values()
+        for each in controls(dock)
+    )
+    assert [name for name, key in KEYS.items() if hint(name) not in said and f"Key {key.key}:" not in said] == []
 
 
 def test_every_control_has_a_name_to_be_read_out(docks):

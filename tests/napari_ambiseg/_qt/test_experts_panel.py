@@ -28,8 +28,8 @@ def panel(windowless, qtbot):
 @pytest.fixture
 def demo(panel):
     """With demo case 7: nobody drew A and B, C and D differ."""
-    panel.controller.open_demo()
-    panel.controller.open_case(6)
+    panel.controller.opener.open_demo()
+    panel.controller.opener.open_case(6)
     beat(panel)
     return panel
 
@@ -55,7 +55,7 @@ def case(masks, spacing=None):
 
 def opened(panel, path, case):
     write_dataset(path, {"train": [case]}, {})
-    panel.controller.open_path(path)
+    panel.controller.opener.open_path(path)
     beat(panel)
 
 
@@ -69,7 +69,7 @@ def test_the_experts_numbers_are_there_without_any_model(demo, engine):
     masks, spacing = demo.controller.case.masks, demo.controller.case.spacing_mm
     assert engine.requests == []
     assert demo.seen.text() == "Seen by 2 of 4 experts"
-    assert demo.spread.text().endswith("= 0.53")
+    assert demo.spread.text().endswith(": 0.53")
     assert cells(demo)[0] == cells(demo)[1] == ["none"] * 3
     assert cells(demo)[2][0] == f"{masks[2].sum() * spacing[0] * spacing[1]:.1f}"
     assert [head.text() for head in demo.rows._heads] == ["area\n(mm²)", "longest ⌀\n(mm)", "⌀ of area\n(mm)"]
@@ -221,4 +221,4 @@ def test_a_slice_that_nobody_annotated_says_so(demo):
     demo.refresh()
     assert demo.seen.text() == "Nobody annotated this slice"
     assert demo.rows.isHidden()
-    assert not demo.map.isHidden()
+    assert all(widget.isHidden() for widget in (demo.map, demo.pairs_head, demo.pairs, demo.pair))

@@ -33,7 +33,7 @@ def controller(viewer, panel, qtbot):
     layer = viewer.add_image(np.random.default_rng(0).random(SHAPE), name="chest", scale=(3, 0.7, 0.7))
     controller = controller_of(viewer)
     viewer.layers.selection = {layer}
-    controller.use_layers()
+    controller.opener.use_layers()
     viewer.reset_view()
     qtbot.waitUntil(panel.field.isVisible, timeout=3000)
     return controller
@@ -114,7 +114,7 @@ def test_the_window_of_the_intensities_is_chosen_in_the_bar(panel, controller, q
 
 
 def test_for_small_slices_there_is_no_bar(viewer, panel, controller, qtbot):
-    controller.open_demo()
+    controller.opener.open_demo()
     qtbot.waitUntil(lambda: not panel.field.isVisible(), timeout=3000)
 
 
@@ -122,10 +122,10 @@ def test_a_blind_reader_is_told_nothing_of_a_field_about_the_experts(viewer, pan
     labels = viewer.add_labels(np.zeros(SHAPE, int), scale=(3, 0.7, 0.7))
     labels.data[1, 10:40, 10:200] = 1
     viewer.layers.selection = {viewer.layers["chest"], labels}
-    controller.use_layers()
+    controller.opener.use_layers()
     bar = panel.field
     qtbot.waitUntil(lambda: "of expert A: 33 %" in bar.remarks.text(), timeout=3000)
     assert bar.middle.text() == "About the experts"
-    controller.toggle_blind()
+    controller.reader.toggle()
     qtbot.waitUntil(lambda: not bar.isVisible(), timeout=3000)
     assert not controller.layers.is_visible(FIELD)

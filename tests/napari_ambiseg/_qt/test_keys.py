@@ -10,10 +10,12 @@ from qtpy.QtWidgets import QApplication
 from napari_ambiseg._qt.key_list import KeyList
 from napari_ambiseg._qt.keys import KEYS, hint, keys_of
 from napari_ambiseg._qt.viewer_panel import open_all_docks
-from napari_ambiseg.controller import Controller, controller_of
+from napari_ambiseg.controller import controller_of
 from napari_ambiseg.dock_names import CASES, POSTPROCESSING, SAMPLER, VIEWER
+from napari_ambiseg.drawing import Drawing
 from napari_ambiseg.layers.maps import EXPERT_VARIANCE, NO_MAP, VOTES
 from napari_ambiseg.layers.roles import EXPERTS, READING
+from napari_ambiseg.reader import Reader
 from napari_ambiseg.state import LOADING
 
 
@@ -26,7 +28,7 @@ def viewer(make_napari_viewer, monkeypatch, engine):
 @pytest.fixture
 def docks(viewer, qtbot):
     docks = open_all_docks(viewer)
-    controller_of(viewer).open_demo()
+    controller_of(viewer).opener.open_demo()
     controller_of(viewer).tick()
     return docks
 
@@ -87,8 +89,8 @@ def test_keys_do_what_they_say(viewer, docks):
 @pytest.mark.parametrize("key", ["P", "B"])
 def test_on_our_own_outlines_our_keys_come_before_napari_s(viewer, docks, key, monkeypatch):
     pressed = []
-    for name in ("pause_or_resume", "toggle_blind"):
-        monkeypatch.setattr(Controller, name, lambda controller: pressed.append(controller))
+    for part, name in ((Drawing, "pause"), (Reader, "toggle")):
+        monkeypatch.setattr(part, name, lambda part: pressed.append(part))
     viewer.layers.selection.active = controller_of(viewer).layers.find(EXPERTS)
     press(viewer, key)
     assert len(pressed) == 1
@@ -193,7 +195,7 @@ def test_the_list_of_keys_names_all_of_them(viewer, docks):
 def test_each_viewer_has_keys_of_its_own(viewer, docks, make_napari_viewer):
     other = make_napari_viewer()
     open_all_docks(other)
-    controller_of(other).open_demo()
+    controller_of(other).opener.open_demo()
     press(other, "J")
     assert controller_of(viewer).state.browsing.index == 0
     assert controller_of(other).state.browsing.index == 1

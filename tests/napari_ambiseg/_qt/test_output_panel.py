@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 from napari_ambiseg._qt.output_panel import OutputPanel
 from napari_ambiseg._qt.replacing import question
 from napari_ambiseg.controller import controller_of
-from napari_ambiseg.products import FIGURE, MASKS, MOVIE, NUMBERS, PRODUCTS
+from napari_ambiseg.products import FIGURE, MASKS, MOVIE, NUMBERS, PRODUCTS, READINGS
 from napari_ambiseg.session_file import SUFFIX
 
 from ..played_engine import PlayedEngine, draw
@@ -34,7 +34,7 @@ def dock(make_napari_viewer, monkeypatch, engine):
 @pytest.fixture
 def drawn(dock, engine, file):
     """The dock with samples of a case."""
-    dock.controller.open_path(file)
+    dock.controller.opener.open_path(file)
     draw(dock.controller, engine)
     dock.refresh()
     return dock
@@ -68,7 +68,8 @@ def test_without_samples_every_button_says_what_is_missing(dock):
     dock.refresh()
     for product, button in dock.buttons.items():
         assert not button.isEnabled()
-        assert "generate samples first" in button.toolTip().lower(), product
+        missing = "open a case first" if product == READINGS else "generate samples first"
+        assert missing in button.toolTip().lower(), product
     assert not dock.session.save.isEnabled()
     assert dock.session.about.text() == "Nothing is open."
 
@@ -177,7 +178,7 @@ def test_a_session_is_saved_with_its_end_and_opened_again(drawn, answers, tmp_pa
     assert path.is_file()
     assert drawn.session.about.text().startswith(f"mine{SUFFIX}; kept at ")
     key = drawn.state.browsing.key
-    drawn.controller.next_case()
+    drawn.controller.opener.next_case()
     answers["path"] = path
     drawn.session.open.click()
     assert drawn.state.browsing.key == key
@@ -186,12 +187,17 @@ def test_a_session_is_saved_with_its_end_and_opened_again(drawn, answers, tmp_pa
     assert answers["asked"] == []
 
 
-def test_what_was_lost_is_offered_only_where_there_is_something(drawn):
+def test_what_was_lost_is_offered_only_where_there_is_something(drawn, answers):
     assert drawn.session.offer.isHidden()
     drawn.state.sessions.offered = "2026-11-22 18:03: lidc.hdf5; 7 drawings"
     drawn.refresh()
     assert not drawn.session.offer.isHidden()
     assert "7 drawings" in drawn.session.offer.text.text()
+    drawn.session.offer.discard.click()
+    drawn.refresh()
+    assert not drawn.session.offer.isHidden()  # asked, and not agreed to
+    assert "7 drawings" in answers["asked"][-1]
+    answers["replace"] = True
     drawn.session.offer.discard.click()
     drawn.refresh()
     assert drawn.session.offer.isHidden()

@@ -8,6 +8,7 @@ import pytest
 from napari_ambiseg._qt.postprocess_panel import PostprocessPanel
 from napari_ambiseg.messages import Finished, Loaded
 from training.metrics import generalized_energy_distance, tally
+from training.metrics.glossary import SCORES
 from training.postprocess import Cleaning, relative_area
 
 from ..played_engine import draw
@@ -21,7 +22,7 @@ def controller(quiet_controller):
 @pytest.fixture
 def drawn(controller, engine):
     """Six squares, the first one empty, on a case with experts."""
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     return controller
 
@@ -52,18 +53,18 @@ def test_a_slider_changes_the_numbers_and_reset_brings_them_back(drawn, panel):
     panel.relative_area.setValue(0.5)
     now(panel)
     assert drawn.state.postprocessing.cleaning == Cleaning(relative_area=0.5)
-    assert panel.ged.text() == f"GED {raw_ged:.3f} → {ged:.3f}"
-    assert cells(panel, "GED (V)") == [
+    assert panel.ged.text() == f"Distance {raw_ged:.3f} → {ged:.3f}"
+    assert cells(panel, SCORES["ged_v"].heading) == [
         f"{raw_ged:.3f}", f"{ged:.3f}", f"{round(ged, 3) - round(raw_ged, 3):+.3f}".replace("-", "−"),
     ]  # fmt: skip
     empty = [int((~of.any((1, 2))).sum()) for of in (masks, cleaned)]
     assert cells(panel, "Empty samples") == [str(empty[0]), str(empty[1]), f"+{empty[1] - empty[0]}"]
     dice = [tally(of, truth).scores(names=("dice",))[0] for of in (masks, cleaned)]
-    assert cells(panel, "Dice")[:2] == [f"{value:.3f}" for value in dice]
+    assert cells(panel, SCORES["dice"].heading)[:2] == [f"{value:.3f}" for value in dice]
     panel.resets["relative_area"].click()
     now(panel)
-    assert panel.ged.text() == before == f"GED {raw_ged:.3f} → {raw_ged:.3f}"
-    assert cells(panel, "GED (V)")[2] == "0.000"
+    assert panel.ged.text() == before == f"Distance {raw_ged:.3f} → {raw_ged:.3f}"
+    assert cells(panel, SCORES["ged_v"].heading)[2] == "0.000"
     assert not panel.resets["relative_area"].isEnabled()
 
 
@@ -145,9 +146,9 @@ def test_the_smallest_object_is_told_in_square_millimetres_where_the_spacing_is_
 
 def test_without_samples_it_says_so_and_in_a_blind_read_nothing(controller, engine, make_dock):
     panel = make_dock(PostprocessPanel)
-    assert panel.ged.text() == "GED: no samples yet"
+    assert panel.ged.text() == "No samples yet"
     assert panel.curve.isHidden()
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     controller.state.reading.blind = True
     panel.refresh()

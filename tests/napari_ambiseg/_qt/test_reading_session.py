@@ -45,12 +45,12 @@ def test_twenty_cases_are_read_blind_in_the_window(viewer, qtbot):
     docks, controller = open_all_docks(viewer), controller_of(viewer)
     qtbot.wait(200)
     docks["Cases"].parent().raise_()
-    controller.open_demo()
-    qtbot.waitUntil(lambda: controller.survey.done, timeout=20000)
+    controller.opener.open_demo()
+    qtbot.waitUntil(lambda: controller.browser.survey.done, timeout=20000)
     docks["Cases"].queue.most.click()
-    controller.open_case(int(controller.browser.ranking.order[0]))
+    controller.opener.open_case(int(controller.browser.ranking.order[0]))
     controller.state.reading.keep = True
-    controller.toggle_blind()
+    controller.reader.toggle()
     order = [int(index) for index in controller.browser.ranking.order[:CASES]]
     visited, layers, lenses, memory, gaps = [], [], [], [], []
     for _ in range(CASES):

@@ -43,7 +43,7 @@ def opened(controller, qtbot):
 @pytest.fixture
 def panel(controller, opened):
     """The dock beside an open case."""
-    controller.open_demo()
+    controller.opener.open_demo()
     return opened()
 
 
@@ -71,17 +71,17 @@ def test_generate_sends_what_the_panel_shows(panel, controller, engine):
 
 
 def test_what_is_left_to_the_model_is_shown_as_its_own_and_asked_as_nothing(panel, controller, engine):
-    assert panel.sampler.currentText() == "ddim (own)"
-    assert panel.steps.text() == "10 (own)"
-    assert panel.ways.grid.currentText() == "trailing (own)"
-    assert panel.ways.eta.text() == "0 (own)"
+    assert panel.sampler.currentText() == "auto: ddim"
+    assert panel.steps.text() == "auto 10"
+    assert panel.ways.grid.currentText() == "auto: trailing"
+    assert panel.ways.eta.text() == "auto 0"
     panel.steps.setValue(20)
     panel.ways.eta.setValue(0.5)
     assert controller.state.sampling.wish == SamplingWish(steps=20, eta=0.5)
     panel.refresh()
     panel.ways.reset.click()
     panel.refresh()
-    assert (panel.steps.text(), panel.ways.eta.text()) == ("10 (own)", "0 (own)")
+    assert (panel.steps.text(), panel.ways.eta.text()) == ("auto 10", "auto 0")
     panel.generate.click()
     assert engine.requests[-1].wish == SamplingWish()
 
@@ -143,6 +143,7 @@ def test_without_a_case_nothing_can_be_drawn_or_copied(opened):
 
 
 def test_in_a_blind_reading_nothing_is_drawn_and_nothing_told(panel, controller):
+    controller.state.sampling.message = "6 samples in 3.0 s"
     controller.state.reading.blind = True
     panel.refresh()
     assert not panel.generate.isEnabled()
@@ -154,8 +155,9 @@ def test_the_devices_are_offered_with_their_makers_names_and_free_memory(panel, 
     controller.tick()
     panel.refresh()
     assert offered(panel.device) == [
-        "auto: Some GPU, 12 of 16 GB free", "Some GPU, 12 of 16 GB free", "Some CPU, 1 of 10 GB free"
+        "auto: Some GPU, 12 GB free", "Some GPU, 12 GB free", "Some CPU, 1 GB free"
     ]  # fmt: skip
+    assert panel.device.toolTip().endswith("Now cuda:0: Some GPU, 12 of 16 GB free")
     choose(panel.device, "cpu")
     panel.generate.click()
     assert engine.requests[-1].device == "cpu"
@@ -288,7 +290,7 @@ def test_what_the_state_says_is_no_wish_of_the_users(panel, controller):
 
 def test_the_states_of_a_walk_are_wanted_only_while_somebody_can_see_them(quiet_controller, engine, make_dock):
     panel, controller = make_dock(SamplerPanel), quiet_controller  # which shows no states
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     pulse, layer = pulse_of(controller.viewer), controller.layers.find(TRAJECTORY)
     pulse._on_timeout()

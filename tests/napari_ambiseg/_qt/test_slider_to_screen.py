@@ -31,8 +31,8 @@ def viewer(make_napari_viewer, monkeypatch, engine):
 def docks(viewer):
     docks = open_all_docks(viewer)
     controller = controller_of(viewer)
-    controller.open_demo()
-    controller.open_case(8)  # three of four experts marked something
+    controller.opener.open_demo()
+    controller.opener.open_case(8)  # three of four experts marked something
     return docks
 
 
@@ -119,7 +119,7 @@ def test_going_from_case_to_case_leaves_sliders_and_canvas_where_they_are(viewer
     canvas = viewer.window._qt_viewer.canvas.native
     sizes, displayed = {(canvas.width(), canvas.height())}, set()
     for by in (1, -1, 1, 1, -2):  # cases with samples and without
-        controller.next_case(by)
+        controller.opener.next_case(by)
         controller.tick()
         settle(seconds=0.1)
         sizes.add((canvas.width(), canvas.height()))

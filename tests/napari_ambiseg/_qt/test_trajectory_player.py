@@ -23,7 +23,7 @@ def controller(quiet_controller):
 
 @pytest.fixture
 def drawn(controller, engine):
-    controller.open_demo()
+    controller.opener.open_demo()
     draw(controller, engine)
     return controller
 
@@ -39,7 +39,8 @@ def test_the_sliders_move_napari_s_own_and_back(drawn, dock):
     dock.sample.setValue(2)
     assert dims.current_step[-4:-2] == (2, 1)
     dock.refresh()
-    assert dock.where.text().startswith("step 1/4 · sample 3/6 · t 0.75 · log SNR −5.0")
+    assert dock.where.text().startswith("step 1/4 · sample 3/6 · nearly all noise · t 0.75, log SNR −5.0")
+    assert dock.where.toolTip().startswith(dock.where.text())  # where the dock is narrow the line is cut
     dims.set_current_step((0, 1), (3, 2))
     dock.refresh()
     assert (dock.sample.value(), dock.frame.value()) == (3, 2)
@@ -123,7 +124,7 @@ def test_nothing_is_told_in_a_blind_read(drawn, dock):
 def test_it_says_why_there_is_nothing_to_scrub(controller, engine, make_dock):
     dock = make_dock(TrajectoryPlayer)
     assert dock.where.text() == "open a case first"
-    controller.open_demo()
+    controller.opener.open_demo()
     dock.refresh()
     assert dock.where.text() == "no samples yet: press Generate [G] in the Sampler"
     controller.generate()
@@ -139,13 +140,13 @@ def test_it_says_why_there_is_nothing_to_scrub(controller, engine, make_dock):
 
 
 def test_it_says_what_is_missing_of_a_walk(controller, engine, make_dock):
-    controller.open_demo()
+    controller.opener.open_demo()
     dock = make_dock(TrajectoryPlayer)
     controller.generate()
     engine.load()
     engine.step(0, 1)
     controller.tick()
-    controller.cancel()
+    controller.drawing.cancel()
     engine.answer(Cancelled(1))
     controller.tick()
     dock.refresh()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QApplication, QTabBar
+from qtpy.QtWidgets import QApplication, QMessageBox, QTabBar
 
 from napari_ambiseg._qt import menu
 from napari_ambiseg._qt.viewer_panel import open_all_docks
@@ -32,7 +32,7 @@ def settle(qtbot):
 def test_the_window_keeps_its_size_whichever_dock_is_in_front(viewer, qtbot, size):
     viewer.window.resize(*size)
     docks = open_all_docks(viewer)
-    controller_of(viewer).open_demo()
+    controller_of(viewer).opener.open_demo()
     for dock in docks.values():
         dock.parent().raise_()
         qtbot.wait(60)
@@ -63,7 +63,7 @@ def test_napari_s_menu_gives_the_same_heights_as_the_command(make_napari_viewer,
 def test_on_a_small_screen_the_first_controls_of_every_place_can_be_seen(viewer, qtbot):
     viewer.window.resize(*SMALL)
     docks = open_all_docks(viewer)
-    controller_of(viewer).open_demo()
+    controller_of(viewer).opener.open_demo()
     panel = docks[VIEWER]
 
     def wholly_visible():
@@ -114,7 +114,7 @@ def test_the_case_and_its_place_stand_between_the_buttons_that_leave_it(viewer, 
     panel.refresh()
     assert panel.where.text() == "no case is open"
     assert not panel.next.isEnabled()
-    controller.open_demo()
+    controller.opener.open_demo()
     panel.refresh()
     assert panel.where.text() == "synthetic 01  (1 of 24)"
     assert not panel.previous.isEnabled()
@@ -126,7 +126,7 @@ def test_the_case_and_its_place_stand_between_the_buttons_that_leave_it(viewer, 
 
 def test_the_list_of_windows_greys_what_the_slice_has_no_units_for(viewer):
     panel, controller = open_all_docks(viewer)[VIEWER], controller_of(viewer)
-    controller.open_demo()
+    controller.opener.open_demo()
     panel.refresh()
     box, model = panel.window_box, panel.window_box.model()
     enabled = {box.itemData(at): model.item(at).isEnabled() for at in range(box.count())}
@@ -141,7 +141,7 @@ def test_the_list_of_windows_greys_what_the_slice_has_no_units_for(viewer):
 
 def test_the_bare_button_shows_what_the_key_did(viewer):
     panel, controller = open_all_docks(viewer)[VIEWER], controller_of(viewer)
-    controller.open_demo()
+    controller.opener.open_demo()
     controller.bare.toggle()
     panel.refresh()
     assert panel.bare.isChecked()
@@ -178,7 +178,8 @@ def test_the_menu_shows_the_keys(viewer, monkeypatch):
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
-def test_a_lost_session_is_offered_here_and_the_row_gives_its_room_back(viewer, qtbot, size):
+def test_a_lost_session_is_offered_here_and_the_row_gives_its_room_back(viewer, qtbot, monkeypatch, size):
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
     viewer.window.resize(*size)
     panel, controller = open_all_docks(viewer)[VIEWER], controller_of(viewer)
     settle(qtbot)
@@ -208,7 +209,7 @@ def test_restore_goes_back_to_what_was_lost_and_says_what_is_wrong(viewer, qtbot
         asked.append("restore")
         raise ConfigError("another window has restored it")
 
-    monkeypatch.setattr(controller.session, "restore", restore)
+    monkeypatch.setattr(controller.autosave, "restore", restore)
     panel.lost.restore.click()
     assert asked == ["restore"]
     assert told()[-1] == "another window has restored it"

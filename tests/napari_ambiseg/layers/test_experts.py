@@ -40,8 +40,9 @@ def texts(layer):
 
 
 def test_each_expert_who_drew_has_an_outline_in_a_colour_and_one_letter():
-    masks = nested(4, 0, 6)
-    masks[2, 12:14, 12:14] = True  # a second object, which needs no letter of its own
+    masks = nested(4, 0, 4)
+    masks[2] = masks[2, ::-1, ::-1]
+    masks[2, 2:4, 12:14] = True  # a second object, which needs no letter of its own
     layer = made(expert_outlines(case(masks)))
     drawn = layer.features[layer.features["label"] == ""]
     assert list(drawn["outline"]) == ["A", "C", "C"]
@@ -51,16 +52,21 @@ def test_each_expert_who_drew_has_an_outline_in_a_colour_and_one_letter():
     assert layer.metadata[KEY] == {"role": EXPERTS, "key": "key"}
 
 
-def test_letters_of_equal_outlines_stand_apart_from_each_other_and_outside():
-    for count in (4, 7):
-        masks = nested(*[6] * count)
-        layer = made(expert_outlines(case(masks)))
-        at = np.array([path[0] for path, text in zip(layer.data, layer.features["label"], strict=True) if text])
-        assert len(at) == count
-        apart = np.linalg.norm(at[:, None] - at, axis=-1) + 99 * np.eye(count)
-        assert apart.min() > 1.5
-        rows, columns = (np.round(at).astype(int)).T
-        assert not masks[0][np.clip(rows, 0, 15), np.clip(columns, 0, 15)].any()
+def test_experts_who_drew_the_same_take_turns_and_have_one_name():
+    masks = nested(8, 5, 8, 8)
+    layer = made(expert_outlines(case(masks), hidden=(4,)))
+    assert texts(layer) == ["A=", "C", "B"]
+    inks = dict(zip(layer.features["label"], layer.features["ink"], strict=True))
+    assert (inks["A="], inks["C"]) == (expert_colour(1), expert_colour(3))
+    drawn = layer.features[layer.features["label"] == ""]
+    assert set(drawn["outline"]) == {"A", "B", "C"}
+    assert all((drawn["outline"] == expert).sum() > 2 for expert in "AC")
+
+
+def test_a_cell_that_names_its_expert_has_no_letter():
+    layer = made(expert_outlines(case(nested(4)), lettered=False))
+    assert texts(layer) == []
+    assert layer.nshapes == 1
 
 
 def test_hiding_an_expert_moves_no_other_letter():

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
+from napari_ambiseg.layers.colours import predicted_colormap
 from napari_ambiseg.layers.maps import (
     DIFFERENCE,
     EXPERT_VARIANCE,
     MAPS,
     SAMPLE_SHARE,
+    SAMPLE_VARIANCE,
     SCALES,
     VOTES,
     difference_map,
@@ -72,3 +74,14 @@ def test_nothing_is_transparent_in_every_map():
 
 def test_every_map_says_its_scale():
     assert set(SCALES) == set(MAPS)
+
+
+def test_no_colormap_has_a_longer_name_than_napari_s_own():
+    """napari's left column gets as wide as the longest of them, and the picture would move."""
+    maps = [
+        votes_map(MASKS, PLACE), share_map(MASKS, PLACE, {}), variance_map(MASKS, SAMPLE_VARIANCE, PLACE, {}),
+        difference_map(MASKS[0], MASKS[1], ("A", "64"), ("#E69F00", "#56B4E9"), PLACE),
+    ]  # fmt: skip
+    names = [options["colormap"].name for _, options, _ in maps] + [predicted_colormap().name]
+    assert max(map(len, names)) <= len("twilight shifted")
+    assert len(set(names)) == len(names)

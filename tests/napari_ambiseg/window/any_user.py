@@ -66,10 +66,10 @@ class User(RuleBasedStateMachine):
         self.state, self.engine = self.controller.state, self.controller.engine
         self.session.unlink(missing_ok=True)
         self.controller.comparer.leave()
-        self.controller.cancel()
+        self.controller.drawing.cancel()
         self.viewer.layers.clear()
         self.docks = open_all_docks(self.viewer)
-        self.controller.open_demo()
+        self.controller.opener.open_demo()
         self.state.sampling.n_samples, self.state.sampling.wish = 3, SamplingWish()
         self.steps = 0
         self.settle()
@@ -83,15 +83,15 @@ class User(RuleBasedStateMachine):
 
     @rule(by=st.sampled_from((-2, -1, 1, 3)))
     def go_to_another_case(self, by):
-        self.controller.next_case(by)
+        self.controller.opener.next_case(by)
 
     @rule()
     def open_the_demo_again(self):
-        self.controller.open_demo()
+        self.controller.opener.open_demo()
 
     @rule()
     def open_large_slices(self):
-        self.controller.open_path(self.file)
+        self.controller.opener.open_path(self.file)
 
     @rule(by=st.sampled_from(((-9, 0), (0, 300), (40, -7))))
     @only_if(lambda self: self.state.placing.field is not None)
@@ -120,7 +120,7 @@ class User(RuleBasedStateMachine):
     @rule()
     @only_if(lambda self: self.session.exists())
     def go_back_to_the_session(self):
-        self.controller.open_path(self.session)
+        self.controller.opener.open_path(self.session)
 
     # -- the drawing -----------------------------------------------------------------------------------------------
 
@@ -149,11 +149,11 @@ class User(RuleBasedStateMachine):
 
     @rule()
     def cancel(self):
-        self.controller.cancel()
+        self.controller.drawing.cancel()
 
     @rule()
     def pause(self):
-        self.controller.pause_or_resume()
+        self.controller.drawing.pause()
 
     @rule()
     def unload(self):
@@ -174,7 +174,7 @@ class User(RuleBasedStateMachine):
 
     @rule(by=st.sampled_from((-1, 1)))
     def another_case_in_the_other_window(self, by):
-        self.second.open_demo() if self.second.case is None else self.second.next_case(by)
+        self.second.opener.open_demo() if self.second.case is None else self.second.opener.next_case(by)
 
     @rule()
     def draw_in_the_other_window(self):
@@ -254,11 +254,11 @@ class User(RuleBasedStateMachine):
 
     @rule(by=st.sampled_from((-1, 1)))
     def step(self, by):
-        self.controller.step(by)
+        self.controller.player.step(by)
 
     @rule()
     def next_sample(self):
-        self.controller.next_sample()
+        self.controller.player.next_sample()
 
     @rule(quantity=st.sampled_from(("x_t", "x0_hat")))
     def look_at(self, quantity):
@@ -272,11 +272,11 @@ class User(RuleBasedStateMachine):
 
     @rule()
     def read_blind_or_reveal(self):
-        self.controller.toggle_blind()
+        self.controller.reader.toggle()
 
     @rule()
     def flag(self):
-        self.controller.toggle_flag()
+        self.controller.reader.next_flag()
 
     @rule()
     def pin(self):

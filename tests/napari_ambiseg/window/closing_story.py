@@ -23,7 +23,7 @@ def main(seconds: float, how: str, what: str) -> None:
     viewer = napari.Viewer()
     open_all_docks(viewer)
     controller = napari_ambiseg.controller.controller_of(viewer)
-    controller.open_demo()
+    controller.opener.open_demo()
     sampling = controller.state.sampling
     sampling.model, sampling.n_samples = "slow", 4
     chance = random.Random(seconds)  # noqa: S311 - a story, no secret
@@ -33,7 +33,7 @@ def main(seconds: float, how: str, what: str) -> None:
         if what == "everything":
             controller.state.postprocessing.cleaning = Cleaning(relative_area=chance.random())
             controller.comparer.show_experts()
-            controller.next_case()
+            controller.opener.next_case()
             controller.generate()
 
     def close() -> None:

@@ -40,7 +40,7 @@ def user(make_napari_viewer, monkeypatch, tmp_path):
     seated = {"viewer": viewers[0], "other": viewers[1], "engines": engines}
     yield type("Seated", (User,), seated | {"file": file, "session": tmp_path / "work.ambiseg.json"})
     for viewer in viewers:
-        controller_of(viewer).cancel()
+        controller_of(viewer).drawing.cancel()
 
 
 @contextmanager
@@ -72,6 +72,7 @@ def play(user, sequences, steps):
         )
 
 
+@pytest.mark.long
 def test_eight_sequences_of_actions_leave_no_exception(user):
     play(user, 8, 12)
 

@@ -20,7 +20,7 @@ def window(make_napari_viewer):
     viewer.window.resize(1280, 720)
     open_all_docks(viewer)
     controller = controller_of(viewer)
-    controller.open_demo()
+    controller.opener.open_demo()
     return controller
 
 

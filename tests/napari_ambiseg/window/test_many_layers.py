@@ -24,14 +24,14 @@ def fill(controller):
 
 def test_fifty_cases_with_all_that_belongs_to_them_are_shown_quickly_in_six_layers(open_window, fifty_cases):
     controller = open_window()
-    controller.open_path(fifty_cases)
+    controller.opener.open_path(fifty_cases)
     controller.state.display.map = "votes"
     fill(controller)
     counts, works = [], []
     for index in range(N_CASES):
         settle()
         begun = time.thread_time()
-        controller.open_case(index)
+        controller.opener.open_case(index)
         controller.tick()
         settle()
         works.append(time.thread_time() - begun)

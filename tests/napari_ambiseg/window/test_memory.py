@@ -24,11 +24,11 @@ def resident_bytes():
 
 def sit(controller, path, cases):
     """Draw for so many cases; resident memory without what is kept for the user, and layers, after each one."""
-    controller.open_path(path)
+    controller.opener.open_path(path)
     controller.state.display.map = "votes"
     memory, layers = [], []
     for index in range(cases):
-        controller.open_case(index)
+        controller.opener.open_case(index)
         draw_all(controller)
         settle(0.05)
         assert controller.results.run.origin.index == index
@@ -49,6 +49,7 @@ def require_level(controller, path, cases):
     assert runs[-1].frames is not None
 
 
+@pytest.mark.long
 def test_memory_and_layers_stay_level_over_some_cases(open_window, fifty_cases):
     require_level(open_window(), fifty_cases, 20)
 

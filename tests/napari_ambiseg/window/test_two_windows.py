@@ -10,9 +10,9 @@ from .conftest import draw_all, settle
 
 def test_two_windows_draw_at_once_and_one_outlives_the_other(open_window, fifty_cases):
     first, second = open_window(), open_window()
-    first.open_demo()
-    second.open_path(fifty_cases)
-    second.open_case(3)
+    first.opener.open_demo()
+    second.opener.open_path(fifty_cases)
+    second.opener.open_case(3)
     for controller, n, seed in ((first, 6, 0), (second, 5, 8)):
         sampling = controller.state.sampling
         sampling.n_samples, sampling.seed, sampling.wish = n, seed, SamplingWish(steps=4)
@@ -34,7 +34,7 @@ def test_two_windows_draw_at_once_and_one_outlives_the_other(open_window, fifty_
     first.viewer.close()
     settle(0.3)
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    second.next_case()
+    second.opener.next_case()
     draw_all(second)
     assert second.results.run.origin.index == 4
     assert second.results.masks.shape == (5, 128, 128)

@@ -99,10 +99,10 @@ def test_a_failed_cell_is_told_in_the_end_and_by_the_exit_code(grid_file, phanto
         (["--split", "test2"], "score.split"),
     ],
 )
-def test_a_mistake_is_one_line(grid_file, phantom, tmp_path, options, said):
-    code, _, err = ended(start(grid_file(), phantom, tmp_path / "out", *options))
-    assert code == 2
-    (line,) = err.splitlines()
+def test_a_mistake_is_one_line(forked, grid_file, phantom, tmp_path, options, said):
+    done = forked("ablate", grid_file(), phantom, tmp_path / "out", *options, "--device", "cpu")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
     assert line.startswith("ambiseg: ")
     assert said in line
     assert not (tmp_path / "out").exists()

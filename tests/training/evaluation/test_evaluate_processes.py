@@ -86,7 +86,7 @@ def oracle(phantoms, tmp_path_factory):
     return alone("experts", phantoms, tmp_path_factory.mktemp("oracle") / "scores.json")
 
 
-@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_any_number_of_processes_gives_the_same_bytes(phantoms, model, whole, tmp_path, count):
     """Under the real launcher, which leaves each process one thread."""
     out = tmp_path / "scores.json"
@@ -220,13 +220,12 @@ def test_several_processes_need_a_place_to_meet(phantoms):
         (["--out", "a" * 236 + ".json"], "File name too long; give another"),
     ],
 )
-def test_a_slip_of_the_finger_is_one_line(phantoms, options, says):
-    process = start(["evaluate", "experts", phantoms, *options, "--device", "cpu"])
-    ((said, error),) = finish(process)
-    assert (process.returncode, said) == (2, "")
-    assert error.startswith("ambiseg: ")
-    assert says in error
-    assert error.count("\n") == 1
+def test_a_slip_of_the_finger_is_one_line(forked, phantoms, options, says):
+    done = forked("evaluate", "experts", phantoms, *options, "--device", "cpu")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("ambiseg: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_what_stands_in_the_way_is_one_line_from_several_processes_too(phantoms, tmp_path):

@@ -12,11 +12,16 @@ from training.export import DrawnCase
 from training.export.frames import Frames, Look
 from training.records import AnnotatedSlice, SampleSet, Trajectory
 
-YELLOW = np.array((240, 228, 66))
+
+def white(frame):
+    """The outlines of masks on a dark image; what is written is white too."""
+    return (frame == 255).all(axis=-1)
 
 
-def yellow(frame):
-    return (frame == YELLOW).all(axis=-1)
+@pytest.fixture
+def dark(drawn):
+    """The same masks on a black image."""
+    return replace(drawn, case=replace(drawn.case, image=np.zeros_like(drawn.case.image)))
 
 
 def test_there_is_a_frame_for_each_state_all_of_one_even_size(drawn):
@@ -27,10 +32,10 @@ def test_there_is_a_frame_for_each_state_all_of_one_even_size(drawn):
     assert all(side % 2 == 0 for side in sizes.pop()[:2])
 
 
-def test_the_last_frame_outlines_the_masks_where_they_are(drawn):
-    frame = Frames(drawn, Look(sample=0))[4]
+def test_the_last_frame_outlines_the_masks_where_they_are(dark):
+    frame = Frames(dark, Look(sample=0))[4]
     zoom = 640 // 40
-    shown = yellow(frame)[: 24 * zoom]
+    shown = white(frame)[: 24 * zoom]
     rows, columns = np.nonzero(shown)
     assert (rows.min() // zoom, rows.max() // zoom) == (3, 5)
     assert (columns.min() // zoom, columns.max() // zoom) == (4, 11)
@@ -43,19 +48,35 @@ def test_an_empty_mask_leaves_the_image_as_it_is(drawn):
     np.testing.assert_array_equal(frame, np.broadcast_to(grey, frame.shape))
 
 
-def test_at_the_beginning_nothing_is_predicted_but_the_state_is_noise(drawn):
-    assert not yellow(Frames(drawn, Look(sample=0))[0]).any()  # x0_hat is 0: no mask yet
+def test_at_the_beginning_nothing_is_predicted_but_the_state_is_noise(drawn, dark):
+    assert not white(Frames(dark, Look(sample=0))[0][: 24 * 16]).any()  # x0_hat is 0: no mask yet
     noisy, last = (Frames(drawn, Look("x_t", 0))[index].astype(int) for index in (0, 4))
     assert (np.abs(noisy - last).max(axis=-1) > 20).mean() > 0.5
 
 
-def test_a_grid_has_each_sample_in_its_tile(drawn):
-    frame = Frames(drawn)[4]
+def test_a_mask_is_the_veil_of_the_viewer_and_noise_its_grey():
+    """Flat states over a grey image, at values whose colours are known."""
+    shape = (1, 32, 32)
+    case = AnnotatedSlice(np.full(shape[1:], 0.4, np.float32), np.zeros(shape, bool), "p", "k")
+    values = np.array([-1, -0.4, 0, 1], np.float16)
+    states = np.broadcast_to(values[:, None, None, None], (4, *shape))
+    walk = Trajectory(np.linspace(1, 0, 4, dtype=np.float32), 2 * states, states)
+    drawn = DrawnCase(case, SampleSet(np.zeros(shape, bool), 0), walk)
+    for at, opacity in enumerate((0, 0.05, 0.15, 0.25)):
+        shown = Frames(drawn, Look(sample=0))[at][300, 300]
+        np.testing.assert_array_equal(shown, np.rint(102 * (1 - opacity) + np.array((255, 242, 140)) * opacity))
+        noisy = Frames(drawn, Look("x_t", 0))[at][300, 300]
+        np.testing.assert_array_equal(noisy, np.rint((float(values[at]) + 1) / 2 * 255))
+
+
+def test_a_grid_has_each_sample_in_its_tile(dark):
+    frame = Frames(dark)[4]
     zoom = 1100 // (2 * 40)  # three samples stand in two rows of two
     height, width, gap = 24 * zoom, 40 * zoom, 4
-    tiles = [yellow(frame[r : r + height, c : c + width]) for r in (0, height + gap) for c in (0, width + gap)]
-    assert [bool(tile.any()) for tile in tiles] == [True, True, False, False]
-    assert np.nonzero(tiles[1])[1].min() // zoom == 3
+    tiles = [white(frame[r : r + height, c : c + width]) for r in (0, height + gap) for c in (0, width + gap)]
+    drawn_in = [tile[2 * zoom :] for tile in tiles]  # below the number
+    assert [bool(tile.any()) for tile in drawn_in] == [True, True, False, False]
+    assert np.nonzero(drawn_in[1])[1].min() // zoom == 3
 
 
 def test_a_closeup_shows_what_was_marked_larger(drawn):
@@ -64,8 +85,8 @@ def test_a_closeup_shows_what_was_marked_larger(drawn):
     masks[0, 100:104, 30:34] = True
     hat = np.where(masks, 1, -1).astype(np.float16)[None]
     far = DrawnCase(one, SampleSet(masks, 0), Trajectory(np.zeros(1, np.float32), hat, hat))
-    near = yellow(Frames(far, Look(sample=0, closeup=True))[0]).sum()
-    assert near > 3 * yellow(Frames(far, Look(sample=0))[0]).sum()
+    near, whole = (white(Frames(far, Look(sample=0, closeup=on))[0][:-46]).sum() for on in (True, False))
+    assert near > 3 * whole > 0
 
 
 def test_a_field_is_shown_and_not_the_slice(drawn):

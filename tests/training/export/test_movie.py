@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
@@ -114,24 +113,35 @@ def test_a_film_that_the_encoder_could_not_finish_is_told_and_replaces_nothing(t
     """On a full disk the encoder takes all frames, ends without its index, and says nothing."""
     whole = tmp_path / "m.mp4"
     write_movie(whole, drawn, ONE)
-    before, begin = whole.read_bytes(), imageio_ffmpeg.write_frames
-
-    def full(temporary, *args, **options):
-        encoder = begin(temporary, *args, **options)
-        encoder.send(None)
-        try:
-            while True:
-                encoder.send((yield))
-        finally:
-            encoder.close()
-            Path(temporary).write_bytes(Path(temporary).read_bytes()[:800])
-
-    monkeypatch.setattr(imageio_ffmpeg, "write_frames", full)
+    before = whole.read_bytes()
+    encoder(tmp_path, monkeypatch, 'cat > /dev/null; for path; do :; done; head -c 800 /dev/urandom > "$path"')
     with pytest.raises(ConfigError, match=r"only 0 of 14 frames were written; make room on the disk") as told:
         write_movie(whole, drawn, ONE)
     assert "\n" not in str(told.value)
     assert whole.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [whole]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "encoder", whole]
+
+
+def test_what_the_encoder_says_when_it_gives_up_is_in_the_error_and_not_on_the_terminal(
+    tmp_path, drawn, monkeypatch, capfd
+):
+    encoder(tmp_path, monkeypatch, "echo first >&2; echo 'No space left on device' >&2; cat > /dev/null; exit 228")
+    with pytest.raises(ConfigError, match=r"m\.mp4: the encoder stopped: No space left on device; make room") as told:
+        write_movie(tmp_path / "m.mp4", drawn, ONE)
+    assert "\n" not in str(told.value)
+    assert capfd.readouterr() == ("", "")
+    encoder(tmp_path, monkeypatch, "echo 'no such codec' >&2; exit 1")  # before it read anything
+    with pytest.raises(ConfigError, match="the encoder stopped: no such codec"):
+        write_movie(tmp_path / "m.mp4", drawn, ONE)
+    assert not (tmp_path / "m.mp4").exists()
+
+
+def encoder(folder, monkeypatch, script):
+    """Something else in the place of ffmpeg; the last of its words is the file to write."""
+    path = folder / "encoder"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(path))
 
 
 def test_one_state_is_a_film_too(tmp_path, drawn):

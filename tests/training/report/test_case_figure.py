@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from PIL import Image
 
 from training.data.field import Field
 from training.data.phantom import phantom_case
-from training.errors import ConfigError
+from training.errors import ConfigError, DataFormatError
 from training.export import DrawnCase
+from training.export.own_reading import OwnReading, distances
 from training.postprocess import Cleaning
 from training.records import AnnotatedSlice, SampleSet
 from training.report.case_figure import case_figure, write_case_figure
+from training.report.case_picture import _edges
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +134,59 @@ def test_other_ends_and_resolutions_are_told(tmp_path, drawn):
 
 def test_a_warning_is_a_line_of_its_own(monkeypatch, drawn):
     assert texts(monkeypatch, drawn, warnings=("$Never$ saw a patient.",)).count("$Never$ saw a patient.") == 1
+
+
+def test_the_reader_s_own_outline_is_told_by_word_dash_and_line(monkeypatch, drawn):
+    assert not [text for text in texts(monkeypatch, drawn) if "Me" in text]
+    mask = np.roll(drawn.case.masks[drawn.case.masks.any(axis=(1, 2)).argmax()], 2, axis=0)
+    own = OwnReading(mask, True, distances(mask, drawn.case.masks, drawn.samples.masks), "unsure", "near the wall")
+    found = texts(monkeypatch, replace(drawn, reading=own))
+    assert {"Me – · –", "Me", "experts, Me"} <= set(found)
+    said = " ".join(text for text in found if text not in ("Me – · –", "Me", "experts, Me"))
+    assert f"Me (read blind, before the experts were shown): {own.area(drawn.case.spacing_mm)}" in said
+    assert f"A {own.distances[0].distance:.2f}" in said
+    assert f"the drawn masks (mean) {own.distances[-1].distance:.2f}" in said
+    assert "flag: unsure; note: near the wall." in said
+    empty = OwnReading(np.zeros_like(mask), False)
+    found = texts(monkeypatch, replace(drawn, reading=empty))
+    assert "Me: nothing" in found
+    assert "Me (not blind: the experts had been shown): nothing there." in found
+
+
+def test_an_own_outline_within_a_field_and_a_very_long_note_fit(drawn):
+    field = Field(2, 3, 10, 12)
+    image, mask = np.zeros((20, 50), np.float32), np.zeros((20, 50), bool)
+    mask[4:7, 5:9] = True
+    case = AnnotatedSlice(image, mask[None], "p", "k")
+    own = OwnReading(mask, True, distances(mask, np.repeat(mask[None], 30, 0), None), "important", "$x_ " * 500)
+    read = DrawnCase(case, SampleSet(mask[None, 2:12, 3:15], 0), field=field, reading=own)
+    np.testing.assert_array_equal(read.own_mask, mask[2:12, 3:15])
+    assert Image.open(io.BytesIO(case_figure(read, "png", 50))).height > 100
+    with pytest.raises(DataFormatError, match="must have the size of the slice"):
+        replace(read, reading=OwnReading(mask[1:], True))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_outline_runs_once_along_every_side_between_marked_and_unmarked_pixels_in_closed_lines(seed):
+    mask = np.random.default_rng(seed).random((7, 9)) < 0.5
+    x, y = _edges(mask)
+    lines, line = [], []
+    for corner in zip(x, y, strict=True):
+        if np.isnan(corner[0]):
+            lines.append(line)
+            line = []
+        else:
+            line.append(corner)
+    assert line == []
+    assert all(line[0] == line[-1] for line in lines)
+    walked = [frozenset((one, other)) for line in lines for one, other in pairwise(line)]
+    padded = np.pad(mask, 1)
+    sides = set()
+    for row, column in np.ndindex(padded.shape):
+        for down, right in ((1, 0), (0, 1)):
+            if row + down < 9 and column + right < 11 and padded[row, column] != padded[row + down, column + right]:
+                low, left = row - 0.5, column - 0.5
+                begin = (left - 1, low) if down else (left, low - 1)
+                sides.add(frozenset((begin, (left, low))))
+    assert len(walked) == len(set(walked))
+    assert set(walked) == sides

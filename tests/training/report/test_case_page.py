@@ -2,6 +2,8 @@
 
 import base64
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -11,6 +13,7 @@ import pytest
 from training.data.phantom import phantom_case
 from training.errors import ConfigError
 from training.export import DrawnCase
+from training.export.own_reading import OwnReading, distances
 from training.metrics import generalized_energy_distance, iou
 from training.postprocess import Cleaning
 from training.records import SampleSet
@@ -148,3 +151,37 @@ def test_the_figure_is_in_the_page(tmp_path, drawn, monkeypatch):
 def test_a_place_that_cannot_be_written_is_told(tmp_path, drawn):
     with pytest.raises(ConfigError, match="choose another place"):
         write_case_page(tmp_path / "no" / "a.html", drawn)
+
+
+def own_reading(drawn, **about):
+    mask = np.roll(drawn.case.masks[drawn.case.masks.any(axis=(1, 2)).argmax()], 2, axis=0)
+    told = distances(mask, drawn.case.masks, drawn.samples.masks)
+    return OwnReading(mask, True, told, **about)
+
+
+def test_the_reader_s_own_outline_is_compared_and_said_to_be_blind_or_not(drawn):
+    assert "Own reading" not in text_of(case_page(drawn))
+    own = own_reading(drawn)
+    text = text_of(case_page(replace(drawn, reading=own)))
+    assert f"Me: {own.area(drawn.case.spacing_mm)}; read blind, before the experts were shown." in text
+    for one, name in zip(
+        own.distances, ("Expert A", "Expert B", "Expert C", "Expert D", "Drawn masks, mean"), strict=True
+    ):
+        assert f"{name} {one.distance:.3f} {one.dice:.3f}" in text
+    text = text_of(case_page(replace(drawn, reading=replace(own, blind=False))))
+    assert "not blind: the experts had been shown" in text
+
+
+def test_a_case_of_four_experts_prints_on_one_sheet(tmp_path, drawn, monkeypatch):
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("no browser to print with")
+    monkeypatch.undo()
+    extras = Extras("ambiseg sample demo /data/a.hdf5 out.hdf5 --split val --index 3", "near the wall", "unsure")
+    write_case_page(tmp_path / "a.html", replace(drawn, reading=own_reading(drawn)), extras)
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", f"--user-data-dir={tmp_path}/u")
+    subprocess.run(  # noqa: S603
+        [browser, *options, f"--print-to-pdf={tmp_path}/a.pdf", (tmp_path / "a.html").as_uri()],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert re.findall(rb"/Type /Pages\s+/Count (\d+)", (tmp_path / "a.pdf").read_bytes()) == [b"1"]

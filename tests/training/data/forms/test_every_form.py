@@ -190,7 +190,7 @@ def test_what_came_out_of_every_form_opens_in_the_viewer(converted):
     viewer = ViewerModel()  # which a controller does not keep alive
     controller = Controller(viewer)
     try:
-        controller.open_path(out)
+        controller.opener.open_path(out)
         until = time.monotonic() + 30
         while controller.case is None and time.monotonic() < until:
             controller.tick()

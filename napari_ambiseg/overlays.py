@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from napari_ambiseg.browser import Browser
 from napari_ambiseg.layers.book import LayerBook
 from napari_ambiseg.layers.colours import expert_number, pair_colours
@@ -12,6 +10,7 @@ from napari_ambiseg.layers.experts import (
     agreement_outline,
     expert_outlines,
     experts_layer,
+    own_outline,
     staple_outline,
     summary_outlines,
 )
@@ -36,7 +35,7 @@ from training.records import AnnotatedSlice, BoolArray
 _SCREEN_WIDTH = 3.0  # pixels of the screen, of an outline at most
 
 
-class Display:
+class Overlays:
     """Shows the experts' outlines and the one map.
 
     During a blind read it shows neither: the layers themselves are empty then, not only out of sight.
@@ -52,7 +51,8 @@ class Display:
     def __init__(self, state: ViewerState, layers: LayerBook, browser: Browser, results: Results) -> None:
         self._state, self._layers, self._browser, self._results = state, layers, browser, results
         self._outlines_stale = self._map_stale = False
-        self._width = 0.0  # of the outlines that are drawn
+        self._own: BoolArray | None = None
+        self._screen_pixel = 0.0  # size of one, in pixels of the slice, for which the outlines were drawn
         self._estimate: tuple[AnnotatedSlice, StapleEstimate] | None = None
         events = state.display.events
         for signal in (
@@ -67,6 +67,17 @@ class Display:
     def redraw(self) -> None:
         """Show outlines and map anew at the next `update`."""
         self._outlines_stale = self._map_stale = True
+
+    def toggle(self, name: str) -> None:
+        """Show a map, or none if it is the one that is shown."""
+        display = self._state.display
+        display.map = NO_MAP if display.map == name else name
+
+    def show_own(self, mask: BoolArray | None) -> None:
+        """Outline a mask (H, W) of the reader's own among the experts'; None is none."""
+        if mask is not self._own:
+            self._own = mask
+            self._redraw_outlines()
 
     def show_variance(self) -> None:
         """Switch the variance on or off: the samples' where there are any, else the experts'."""
@@ -104,9 +115,9 @@ class Display:
         case = self._browser.case
         if case is None:
             return
-        width = min(self._state.display.outline_width, _widest(self._browser.framing.pixel_on_screen))
-        if self._outlines_stale or width != self._width:
-            self._outlines_stale, self._width = False, width
+        screen_pixel = self._browser.framing.screen_pixel
+        if self._outlines_stale or screen_pixel != self._screen_pixel:
+            self._outlines_stale, self._screen_pixel = False, screen_pixel
             self._show_outlines(case)
         if self._map_stale:
             self._map_stale = False
@@ -114,20 +125,23 @@ class Display:
 
     def _show_outlines(self, case: AnnotatedSlice) -> None:
         shown = [] if self._state.reading.blind else self._outlines(case)
-        self._layers.show(experts_layer(shown, case.key, self._browser.place))
+        self._layers.show(experts_layer(shown, case.key, self._browser.place, self._screen_pixel))
 
     def _outlines(self, case: AnnotatedSlice) -> list[Outline]:
-        display, width = self._state.display, self._width
+        display = self._state.display
+        width = min(display.outline_width, _SCREEN_WIDTH * self._screen_pixel)  # a broad one hides what it marks
+        own = [] if self._own is None or self._own.shape != case.image.shape else [own_outline(self._own, width)]
         if not len(case.masks):
-            return []
+            return own
         shown = summary_outlines(case.masks, width) if display.summary else []
         if not display.summary:
             shown = expert_outlines(case, display.hidden_experts, width)
+        # The broader ones lie below: where they coincide with an expert's, both are seen.
         if display.agreement:
-            shown.append(agreement_outline(case.masks, min(display.agreement, len(case.masks)), width))
+            shown.insert(0, agreement_outline(case.masks, min(display.agreement, len(case.masks)), width))
         if display.staple and (estimate := self.staple_estimate()) is not None:
-            shown.append(staple_outline(estimate.mask, width))
-        return shown
+            shown.insert(0, staple_outline(estimate.mask, width))
+        return [*shown, *own]
 
     def _show_map(self, case: AnnotatedSlice) -> None:
         data = None if self._state.reading.blind else self._map(case)
@@ -177,12 +191,3 @@ def _mask_of(name: str, samples: Samples) -> BoolArray | None:
     masks = samples.masks if name.isdecimal() else samples.case.masks
     number = int(name) if name.isdecimal() else expert_number(name)
     return None if number > len(masks) else masks[number - 1]
-
-
-def _widest(pixel_on_screen: float) -> float:
-    """How wide an outline may be, in pixels of the slice: a broad one hides the border that it marks.
-
-    In steps of half an octave, so that zooming does not draw all outlines anew at each turn of the wheel.
-    """
-    exact = _SCREEN_WIDTH / pixel_on_screen
-    return float(2 ** (round(2 * math.log2(exact)) / 2))

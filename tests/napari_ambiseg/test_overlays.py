@@ -16,10 +16,10 @@ from .played_engine import draw as begin
 @pytest.fixture
 def display(controller):
     """With a demo case on which everybody drew something."""
-    controller.open_demo()
+    controller.opener.open_demo()
     masks = None
     for index in range(24):
-        controller.open_case(index)
+        controller.opener.open_case(index)
         masks = controller.case.masks
         if masks.any(axis=(1, 2)).all():
             break
@@ -68,11 +68,10 @@ def test_an_expert_can_be_switched_off_and_on(controller, display):
 def test_the_summary_takes_the_place_of_the_outlines_and_agreement_joins_either(controller, display):
     display.agreement = 3
     controller.tick()
-    assert outlined(controller) == ["A", "B", "C", "D", "≥ 3"]
+    assert outlined(controller) == ["≥ 3", "A", "B", "C", "D"]
     display.summary = True
     controller.tick()
-    assert outlined(controller)[0] == "any"
-    assert outlined(controller)[-1] == "≥ 3"
+    assert outlined(controller)[:2] == ["≥ 3", "any"]  # the broad one below
     assert "A" not in outlined(controller)
 
 
@@ -87,16 +86,16 @@ def test_an_agreement_of_more_experts_than_a_case_has_is_that_of_all(controller,
 def test_the_estimate_by_staple_is_one_more_outline_made_once_for_each_case(controller, display):
     display.staple = True
     controller.tick()
-    assert outlined(controller) == ["A", "B", "C", "D", "STAPLE"]
-    estimate = controller.display.staple_estimate()
+    assert outlined(controller) == ["STAPLE", "A", "B", "C", "D"]
+    estimate = controller.overlays.staple_estimate()
     assert np.array_equal(estimate.probability, staple(controller.case.masks).probability)
-    assert controller.display.staple_estimate() is estimate
-    controller.next_case()
-    assert controller.display.staple_estimate() is not estimate
+    assert controller.overlays.staple_estimate() is estimate
+    controller.opener.next_case()
+    assert controller.overlays.staple_estimate() is not estimate
 
 
 def test_without_simpleitk_there_is_no_estimate_and_no_error(controller, display, monkeypatch):
-    monkeypatch.setattr("napari_ambiseg.display.is_available", lambda: False)
+    monkeypatch.setattr("napari_ambiseg.overlays.is_available", lambda: False)
     display.staple = True
     controller.tick()
     assert outlined(controller) == ["A", "B", "C", "D"]
@@ -120,7 +119,7 @@ def test_maps_of_the_samples_come_with_the_samples_and_go_with_them(controller, 
     share = engine.masks().mean(axis=0)
     assert shown_map(controller).data == pytest.approx(share if name == SAMPLE_SHARE else share * (1 - share))
     assert shown_map(controller).metadata[KEY]["model"] == "demo"
-    controller.next_case()
+    controller.opener.next_case()
     assert shown_map(controller) is None
 
 
@@ -149,7 +148,7 @@ def difference(first, second):
 
 
 def test_the_difference_of_two_experts_needs_no_samples(controller, display):
-    controller.display.show_pair(("B", "D"))
+    controller.overlays.show_pair(("B", "D"))
     masks = controller.case.masks
     layer = shown_map(controller)
     assert np.array_equal(layer.data, difference(masks[1], masks[3]))
@@ -161,16 +160,16 @@ def test_the_difference_of_two_experts_needs_no_samples(controller, display):
 def test_the_difference_of_an_expert_and_a_sample_and_of_two_samples(controller, engine, display):
     draw(controller, engine)
     drawn, masks = engine.masks(), controller.case.masks
-    controller.display.show_pair(("A", "3"))
+    controller.overlays.show_pair(("A", "3"))
     assert np.array_equal(shown_map(controller).data, difference(masks[0], drawn[2]))
-    controller.display.show_pair(("2", "6"))
+    controller.overlays.show_pair(("2", "6"))
     assert np.array_equal(shown_map(controller).data, difference(drawn[1], drawn[5]))
 
 
 def test_the_same_pair_again_is_off(controller, display):
-    controller.display.show_pair(("A", "B"))
+    controller.overlays.show_pair(("A", "B"))
     assert shown_map(controller) is not None
-    controller.display.show_pair(("A", "B"))
+    controller.overlays.show_pair(("A", "B"))
     assert (display.map, display.pair) == (NO_MAP, None)
     assert shown_map(controller) is None
 
@@ -183,7 +182,7 @@ def test_a_pair_that_is_not_there_is_no_map_and_no_error(controller, display, pa
 
 def test_a_pair_of_samples_that_the_next_run_does_not_have_is_no_map(controller, engine, display):
     draw(controller, engine)
-    controller.display.show_pair(("5", "6"))
+    controller.overlays.show_pair(("5", "6"))
     assert shown_map(controller) is not None
     controller.state.sampling.n_samples = 2
     draw(controller, engine)
@@ -191,12 +190,12 @@ def test_a_pair_of_samples_that_the_next_run_does_not_have_is_no_map(controller,
 
 
 def test_the_variance_key_shows_the_samples_where_there_are_any_else_the_experts(controller, engine, display):
-    controller.display.show_variance()
+    controller.overlays.show_variance()
     assert display.map == EXPERT_VARIANCE
-    controller.display.show_variance()
+    controller.overlays.show_variance()
     assert display.map == NO_MAP
     draw(controller, engine)
-    controller.display.show_variance()
+    controller.overlays.show_variance()
     assert display.map == SAMPLE_VARIANCE
 
 
@@ -211,7 +210,7 @@ def test_every_map_keeps_its_scale_from_case_to_case_and_there_is_one_layer(cont
     assert len(controller.viewer.layers) == 5
     display.map = EXPERT_VARIANCE
     for _ in range(3):
-        controller.next_case()
+        controller.opener.next_case()
         assert tuple(shown_map(controller).contrast_limits) == (0, 0.25)
 
 
@@ -220,7 +219,7 @@ def test_what_the_user_changed_on_map_and_outlines_survives_other_cases(controll
     layer, experts = shown_map(controller), controller.layers.find(EXPERTS)
     layer.opacity, layer.colorbar.visible = 0.3, False
     experts.opacity, experts.visible, experts.name = 0.5, False, "my colleagues"
-    controller.next_case()
+    controller.opener.next_case()
     assert shown_map(controller) is layer
     assert (layer.opacity, layer.colorbar.visible) == (0.3, False)
     assert controller.layers.find(EXPERTS) is experts
@@ -244,7 +243,7 @@ def test_a_blind_read_empties_outlines_and_map_and_the_reveal_brings_them_back(c
     assert controller.layers.find(EXPERTS).nshapes == 0
     assert not controller.layers.find(MAP).data.any()
     assert shown_map(controller) is None
-    controller.next_case()
+    controller.opener.next_case()
     controller.tick()
     assert controller.layers.find(EXPERTS).nshapes == 0
     controller.reader.reveal()
