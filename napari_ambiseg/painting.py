@@ -11,7 +11,7 @@ import numpy as np
 from napari_ambiseg.browser import Browser
 from napari_ambiseg.layers.book import LayerBook
 from napari_ambiseg.layers.reading import brush_size, reading_layer
-from napari_ambiseg.layers.roles import READING
+from napari_ambiseg.layers.roles import IMAGE, READING
 from training.records import AnnotatedSlice, BoolArray
 
 
@@ -61,10 +61,12 @@ class Painting:
         layer = self._show(case, mask)
         layer.mode = "pan_zoom"
         layer.visible = layer.editable = False
+        self._put_away()
 
     def remove(self) -> None:
         """There is nothing to show."""
         self._outline(None)
+        self._put_away()
         self._layers.remove(READING)
 
     def _show(self, case: AnnotatedSlice, mask: BoolArray | None) -> Any:
@@ -76,6 +78,12 @@ class Painting:
             layer.brush_size = brush_size(mask.shape)
         self._watch(layer)
         return layer
+
+    def _put_away(self) -> None:
+        """Select the image instead, where the layer is selected: napari's controls are for what can be seen."""
+        selection = self._layers.viewer.layers.selection
+        if selection.active is not None and selection.active is self._layers.find(READING):
+            selection.active = self._layers.find(IMAGE)
 
     def _watch(self, layer: Any) -> None:
         """Be told when the user paints: a large slice cannot be compared with what was kept at every beat."""

@@ -242,6 +242,25 @@ def test_without_an_answer_the_reveal_keeps_no_reading(controller):
     assert controller.layers.find(READING) is None
 
 
+@pytest.mark.parametrize("is_painted", [True, False])
+def test_after_the_reveal_napari_shows_the_controls_of_the_image(controller, viewer, is_painted):
+    controller.opener.open_demo()
+    controller.reader.toggle()
+    assert viewer.layers.selection.active is controller.layers.find(READING)
+    if is_painted:
+        controller.layers.find(READING).paint((60, 60), 1)
+    controller.reader.toggle()
+    assert viewer.layers.selection.active is controller.layers.find(IMAGE)
+
+
+def test_a_layer_of_the_users_own_stays_selected_through_the_reveal(controller, viewer):
+    controller.opener.open_demo()
+    controller.reader.toggle()
+    own = viewer.add_points([[3, 3]])
+    controller.reader.toggle()
+    assert viewer.layers.selection.active is own
+
+
 def test_an_unfinished_read_waits_and_comes_back_blind_with_what_was_drawn(controller):
     controller.opener.open_demo()
     controller.reader.toggle()
