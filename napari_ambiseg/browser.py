@@ -24,7 +24,7 @@ from training.records import AnnotatedSlice
 
 
 class Browser:
-    """Opens data and shows its cases, one at a time; errors are raised, for `Opener` to tell.
+    """Opens data and shows its cases, one at a time; errors are raised, for whoever asked to tell.
 
     Parameters
     ----------

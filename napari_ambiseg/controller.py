@@ -72,11 +72,12 @@ class Controller:
     ----------
     opener, browser, own, converter, session, autosave : what is open, and how it got there
     drawing, player, results, backlog, shelf, runs, models : what is drawn, and by what
-    overlays, windowing, bare, placer, dimmer, hover, comparer, telling : what is seen of it
+    overlays, windowing, scale_bar, bare, placer, dimmer, hover, comparer, telling : what is seen of it
     reader, casebook, output : what is said of it, and what is written
     """
 
     def __init__(self, viewer: ViewerModel, engine: Engine | None = None, settings: Settings | None = None) -> None:
+        self._closed = False
         self.engine = engine or Engine()
         self.settings = settings or read_settings()
         self.state = ViewerState()
@@ -129,6 +130,8 @@ class Controller:
     @notified
     def generate(self) -> None:
         """Draw samples for the case that is shown, in its field; a drawing under way is dropped."""
+        if self._closed:  # a click or a timer may come after the window has gone
+            return
         case, origin, field = self.case, self.browser.origin, self.state.placing.field
         if case is None or origin is None or field is None:
             advise(OPEN_FIRST)
@@ -178,6 +181,7 @@ class Controller:
 
     def close(self) -> None:
         """End all processes and let go of the file; to be called when the viewer is closed."""
+        self._closed = True
         self.converter.close()
         self.backlog.close()
         self.output.close()

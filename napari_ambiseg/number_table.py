@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from napari_ambiseg.measures import SampleMeasures
+from training.export.spreadsheet import Value, csv_text
 from training.metrics.comparison import Estimator
 from training.metrics.glossary import SCORES
 from training.metrics.resampling import FEWEST
@@ -114,21 +113,19 @@ def as_csv(key: str, raw: SampleMeasures, cleaned: SampleMeasures | None) -> str
 
     Returns
     -------
-    A header and one line for each number; a number that is undefined is empty, a range takes two lines
+    A header and one line for each number; a number that is undefined is empty, a range takes two lines, and no text is
+    taken for a formula
     """
     columns = [raw] if cleaned is None else [raw, cleaned]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["number", "as drawn", "post-processed"][: 1 + len(columns)])
-    writer.writerow(["case", *[key] * len(columns)])
-    for name in ("n", "n_empty", "n_experts", "n_found"):
-        writer.writerow([name, *(getattr(measures, name) for measures in columns)])
+    rows: list[list[Value]] = [["case", *[key] * len(columns)]]
+    counts = ("n", "n_empty", "n_experts", "n_found")
+    rows += [[name, *(getattr(measures, name) for measures in columns)] for name in counts]
     for number in (*GED, *OVERLAP):
         values = [number.of(measures) for measures in columns]
         ends = [value if isinstance(value, tuple) else (value,) for value in values]
         for at, suffix in enumerate(("_low", "_high") if len(ends[0]) == 2 else ("",)):
-            writer.writerow([number.name + suffix, *("" if math.isnan(end[at]) else repr(end[at]) for end in ends)])
-    return out.getvalue()
+            rows.append([number.name + suffix, *(end[at] for end in ends)])
+    return csv_text(["number", "as drawn", "post-processed"][: 1 + len(columns)], rows)
 
 
 def _written(value: float, decimals: int = 3) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ambiseg.layers.colours import AGREEMENT, STAPLE, SUMMARY
 from napari_ambiseg.layers.dashes import dash_dots
-from napari_ambiseg.layers.lettering import TEXT_SIZE, Name, lettered
+from napari_ambiseg.layers.lettering import TEXT_SIZE, Name, placed
 from napari_ambiseg.layers.marked import votes_of
 from napari_ambiseg.layers.outlines import outlines
 from napari_ambiseg.layers.place import Place
@@ -185,7 +185,7 @@ def _labels(
         *others, last = [outline.label for outline, _ in members]
         names.append(Name((*(f"{label}=" for label in others), last), members[0][1], members[0][0].turn))
     marked = np.any([outline.mask for outline, _ in drawn], axis=0)
-    for name, places, members in zip(names, lettered(names, marked, screen_pixel), groups.values(), strict=True):
+    for name, places, members in zip(names, placed(names, marked, screen_pixel), groups.values(), strict=True):
         for text, at, (outline, _) in zip(name.texts, places, members, strict=True):
             if outline.shown:
                 yield text, at, outline

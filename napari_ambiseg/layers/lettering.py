@@ -38,7 +38,7 @@ class Name:
     turn: float
 
 
-def lettered(names: Sequence[Name], marked: BoolArray, screen_pixel: float) -> list[list[Pair]]:
+def placed(names: Sequence[Name], marked: BoolArray, screen_pixel: float) -> list[list[Pair]]:
     """The middle of each text of each name, in (row, column) of the slice.
 
     The nearest place around its outline at which a name covers nothing that is marked and no other name; where there

@@ -35,6 +35,16 @@ def test_a_controller_does_not_keep_its_viewer_alive():
     assert gone() is None
 
 
+def test_after_the_end_nothing_is_drawn_and_no_process_begins(viewer, engine):
+    controller = Controller(viewer, engine)
+    controller.opener.open_demo()
+    layers = list(viewer.layers)
+    controller.close()
+    controller.generate()
+    assert engine.requests == []
+    assert list(viewer.layers) == layers
+
+
 def test_close_ends_the_process_and_lets_go_of_the_file(viewer, engine, file):
     controller = Controller(viewer, engine)
     controller.opener.open_path(file)

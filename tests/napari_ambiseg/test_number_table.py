@@ -71,10 +71,14 @@ def test_without_cleaning_one_column_is_copied_and_the_undefined_is_empty():
     assert rows["ged_u"] == rows["ged_u_range_low"] == [""]
 
 
+def test_a_case_s_name_that_is_copied_is_taken_for_no_formula():
+    assert table(as_csv("=1+1", measured(6), None))["case"] == ["'=1+1"]
+
+
 def test_every_score_of_the_viewer_has_the_glossary_s_words_and_begins_with_a_plain_one():
     curves = {curve.name: curve.label for curve in CURVES if curve.name in SCORES}
     titles = {number.name: number.title.lstrip("=− ") for number in NUMBERS.values() if number.name in SCORES}
-    assert curves.keys() <= SCORES.keys()
+    assert curves.keys() == {"ged_v", "ged_u", "dice"}
     assert len(titles) == 11
     for name, title in (titles | curves).items():
         assert title.lower() == SCORES[name].heading.lower()

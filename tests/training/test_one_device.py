@@ -12,9 +12,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from training.bench.phantoms import phantom_arrays
 from training.build import SAMPLERS, build_denoiser, build_objective
-from training.data.dataset import SliceArrays
-from training.data.phantom import phantom_case
 from training.fit import augment, batches, resident
 from training.fit.batches import Batches
 from training.fit.step import TrainingStep
@@ -85,12 +84,6 @@ def config(*changes):
     return load_config("tiny", ["fit.batch_size=4", "fit.precision=fp32", *changes])
 
 
-def slices(size=40):
-    cases = [phantom_case(index, 0, size).slice for index in range(6)]
-    images = np.stack([(case.image * 255).round().astype(np.uint8) for case in cases])
-    return SliceArrays(images, np.stack([case.masks for case in cases]))
-
-
 def test_the_watch_finds_a_tensor_of_the_cpu_and_a_number_that_is_asked_for():
     on_device = torch.ones(2, device=META)
     with Crossings() as watch:
@@ -128,7 +121,7 @@ def test_a_training_step_asks_the_device_nothing_and_the_cpu_nothing(changes, mo
 @pytest.mark.parametrize("size", [32, 40])
 def test_batches_send_small_vectors_and_ask_for_nothing(size, uploads):
     changes = ("fit.augment.probability=0.5", "fit.augment.dihedral=true", "diffusion.image_dropout=0.1")
-    made = Batches([slices(size), slices(size)], config(*changes), META)
+    made = Batches([phantom_arrays(6, size), phantom_arrays(6, size)], config(*changes), META)
     with Crossings() as watch:
         batch = made.at(3)
     assert watch.found == []

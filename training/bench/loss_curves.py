@@ -50,7 +50,7 @@ def bench_losses(
     slices: int = 64,
     tick: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """Train the same model three times on the CPU and twice on the device, and compare the losses.
+    """Train the same model twice on the CPU and twice on the device, and compare the losses.
 
     Parameters
     ----------

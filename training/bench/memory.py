@@ -69,14 +69,14 @@ def bench_memory(
     tick(rows[-1].name)
     rows += _of_a_process(device, model, samples, steps)
     tick(rows[-1].name)
-    free = [float(str(row.facts[HELD])) for row in rows[-2:]]
+    missing = float(str(rows[-1].facts[HELD]))
     return Outcome(
         title="Memory",
         settings={"network": model, "masks": samples, "steps": steps},
         machine=machine | {"peak_memory_mib": peak_memory_mib()},
         groups=(Group("Memory of the device", tuple(rows), ()),),
         notes=(_WORK_SPACE,) * (device.type == "cuda"),
-        findings=(Finding("memory-unload", after - before), Finding("memory-process", free[1])),
+        findings=(Finding("memory-unload", after - before), Finding("memory-process", missing)),
     )
 
 

@@ -154,16 +154,17 @@ def bar() -> Iterator[Callable[[str], None]]:
     """A bar on standard error that counts what has run."""
     from tqdm import tqdm
 
-    with tqdm(desc="warming up", unit="run", disable=None) as bar:
+    with tqdm(desc="warming up", unit="run", disable=None) as shown:
 
         def tick(name: str) -> None:
-            bar.set_description(name, refresh=False)
-            bar.update()
+            shown.set_description(name, refresh=False)
+            shown.update()
 
         yield tick
 
 
 def tell(outcome: Outcome, as_json: bool) -> None:
+    """Print what was found; exits with 1 if anything of it is wrong."""
     from training.bench.table import lines
 
     if as_json:

@@ -28,6 +28,11 @@ class Encoder:
     path : of the file
     size : (height, width) of the frames, both even
     fps : frames a second
+
+    Raises
+    ------
+    ConfigError
+        If there is no such program, or it cannot be started.
     """
 
     def __init__(self, ffmpeg: str, path: Path, size: tuple[int, int], fps: float) -> None:
@@ -45,7 +50,8 @@ class Encoder:
             )
         except OSError as error:
             self._said.close()
-            raise EncoderError(f"cannot start the encoder {ffmpeg}: {error.strerror or error}") from error
+            reason = f"cannot start the encoder {ffmpeg}: {error.strerror or error}"
+            raise ConfigError(f"{reason}; choose .gif, or install imageio-ffmpeg anew") from error
 
     def __enter__(self) -> Encoder:
         return self

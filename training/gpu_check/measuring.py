@@ -17,7 +17,6 @@ import torch
 from training.bench.machine import describe_machine
 from training.bench.outcome import Fact, Gate, Outcome
 from training.bench.targets import Finding
-from training.config import Config
 from training.device import pick_device
 from training.gpu_check.settings import Settings
 from training.machine import peak_memory_mib
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parents[2] / "tests"
 _PACKAGES = ("numpy", "torch", "triton", "h5py", "safetensors", "scipy", "scikit-image", "monai", "diffusers")
+_OURS = ("ours-fp32", "ours-bf16")
 
 Measure = Callable[[Settings, torch.device], Outcome]
 
@@ -35,9 +35,8 @@ Measure = Callable[[Settings, torch.device], Outcome]
 def measure(part: str, settings: Settings) -> Outcome:
     """What a part finds; errors as of its bench."""
     device = pick_device(settings.device)
-    with (
-        torch.cuda.device(device) if device.type == "cuda" else nullcontext()
-    ):  # streams and graphs are the current one's
+    # Streams and graphs are made on the current device.
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
         return MEASURES[part](settings, device)
 
 
@@ -77,7 +76,7 @@ def sampling(settings: Settings, device: torch.device) -> Outcome:
     from training.bench.sampling import bench_sampling
 
     if settings.is_smoke:
-        return bench_sampling(PRESETS["tiny"], device, trained=None, samples=2, steps=2, rounds=1, only=_smoke_only())
+        return bench_sampling(PRESETS["tiny"], device, trained=None, samples=2, steps=2, rounds=1, only=_OURS)
     return bench_sampling(PRESETS["paper-128"], device, rounds=20, peak_tflops=settings.peak_tflops)
 
 
@@ -89,9 +88,8 @@ def many_masks(settings: Settings, device: torch.device) -> Outcome:
         return bench_sampling(
             PRESETS["tiny"], device, trained=None, samples=256, steps=1, rounds=1, only=("ours-bf16",)
         )
-    only = ("ours-bf16", "ours-fp32")
     peak = settings.peak_tflops
-    return bench_sampling(PRESETS["paper-128"], device, trained=None, samples=256, only=only, peak_tflops=peak)
+    return bench_sampling(PRESETS["paper-128"], device, trained=None, samples=256, only=_OURS, peak_tflops=peak)
 
 
 def training(settings: Settings, device: torch.device) -> Outcome:
@@ -99,7 +97,7 @@ def training(settings: Settings, device: torch.device) -> Outcome:
     from training.bench.training_step import bench_training
 
     if settings.is_smoke:
-        return bench_training(PRESETS["tiny"], device, steps=1, rounds=1, slices=4, only=_smoke_only())
+        return bench_training(PRESETS["tiny"], device, steps=1, rounds=1, slices=4, only=_OURS)
     return bench_training(PRESETS["paper-128"], device, rounds=10, peak_tflops=settings.peak_tflops)
 
 
@@ -110,7 +108,7 @@ def evaluation(settings: Settings, device: torch.device) -> Outcome:
     data = None if settings.data is None else Path(settings.data)
     if settings.is_smoke:
         return bench_evaluation(PRESETS["tiny"], device, data=data, slices=4, samples=4, training_steps=3)
-    return bench_evaluation(_papers_that_learns(), device, data=data)
+    return bench_evaluation(PRESETS["recommended"], device, data=data)  # the targets that are learnt quickest
 
 
 def critical_path(settings: Settings, device: torch.device) -> Outcome:
@@ -215,15 +213,6 @@ class _Tally:
         if report.failed:
             reason = str(report.longreprtext).splitlines() or [""]
             self.failed.append(f"{report.nodeid}: {reason[-1]}")
-
-
-def _papers_that_learns() -> Config:
-    """The paper's network with the targets that are learnt quickest."""
-    return PRESETS["recommended"]
-
-
-def _smoke_only() -> tuple[str, ...]:
-    return ("ours-fp32", "ours-bf16")
 
 
 def _version(package: str) -> str | None:

@@ -16,7 +16,7 @@ def answer(request: bytes) -> bytes:
         from training.gpu_check.measuring import measure
 
         outcome = measure(wish["part"], Settings.from_json(wish["settings"]))
-        return json.dumps({"outcome": outcome.facts(), "holds": outcome.holds}).encode()
+        return json.dumps({"outcome": outcome.facts()}).encode()
     except AmbisegError as error:
         return json.dumps({"error": str(error)}).encode()
     except Exception as error:

@@ -12,7 +12,7 @@ from training.errors import ConfigError
 _ALWAYS = dict.fromkeys(("torch", "numpy", "pydantic", "psutil"), "measurement at all")
 _MODELS = {"safetensors": "trained model: no masks, no evaluation"}
 _SLICES = dict.fromkeys(("h5py", "filelock", "scipy", "skimage"), "evaluation")
-OPTIONAL: Mapping[str, str] = {
+_OPTIONAL: Mapping[str, str] = {
     "pytest": "test of the device",
     "monai": "MONAI beside us",
     "diffusers": "diffusers beside us",
@@ -87,6 +87,6 @@ def is_importable(package: str) -> bool:
 
 def missing_packages() -> list[str]:
     """One line for each package that is missing, with what that costs."""
-    costs = {**_ALWAYS, **_MODELS, **_SLICES, **OPTIONAL}
+    costs = {**_ALWAYS, **_MODELS, **_SLICES, **_OPTIONAL}
     missing = [(package, cost) for package, cost in costs.items() if not is_importable(package)]
     return [f"{package} is not installed; without it there is no {cost}" for package, cost in missing]

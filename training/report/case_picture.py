@@ -18,7 +18,7 @@ from training.report.canvas import drawing, rendered
 #: Largest variance of masks at a pixel: half of them mark it.
 MOST_VARIANCE = 0.25
 SHOWN = 16  # of the drawn masks
-OWN_DASHES = (0, (4, 1.2, 1, 1.2))  # of the reader's own outline: dash and dot
+_OWN_DASHES = (0, (4, 1.2, 1, 1.2))  # of the reader's own outline: dash and dot
 # Of the experts, in turn: a print in grey tells them apart too.
 _DASHES = ("-", (0, (3, 1)), (0, (1, 1)), (0, (6, 1.2)))
 _LETTER_BOX = {"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0}
@@ -103,7 +103,7 @@ def outline_own(ax: Axes, mask: BoolArray, width: float = 1.6) -> None:
     ax.text(0.02, 0.06, words, transform=ax.transAxes, color=OWN, fontsize=8, fontweight="bold", va="center",
             bbox=_LETTER_BOX)  # fmt: skip
     outline(ax, mask, "black", 1.7 * width)
-    outline(ax, mask, OWN, width, OWN_DASHES)
+    outline(ax, mask, OWN, width, _OWN_DASHES)
 
 
 def outline(ax: Axes, mask: BoolArray, colour: str, width: float, dashes: Any = "-") -> None:

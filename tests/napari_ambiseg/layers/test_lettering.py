@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_ambiseg.layers.lettering import Name, lettered
+from napari_ambiseg.layers.lettering import Name, placed
 from napari_ambiseg.layers.outlines import outlines
 
 LINE, CHARACTER = 15.0, 11.5  # pixels of the screen
@@ -12,7 +12,7 @@ LINE, CHARACTER = 15.0, 11.5  # pixels of the screen
 def boxes(names, marked, screen_pixel):
     """Rectangles of all texts, (T, 4): first row, first column, last row, last column."""
     found = []
-    for name, places in zip(names, lettered(names, marked, screen_pixel), strict=True):
+    for name, places in zip(names, placed(names, marked, screen_pixel), strict=True):
         for text, (row, column) in zip(name.texts, places, strict=True):
             half = np.array([LINE, CHARACTER * len(text)]) * screen_pixel / 2
             middle = np.array([row, column])
@@ -74,7 +74,7 @@ def test_an_inner_outline_s_letter_stands_outside_of_the_outer_one():
 
 def test_texts_of_one_name_stand_in_a_row():
     mask = blob((64, 64), 6)
-    ((first, second, third),) = lettered([Name(("A=", "B=", "D"), outlines(mask)[0], 0.0)], mask, 0.2)
+    ((first, second, third),) = placed([Name(("A=", "B=", "D"), outlines(mask)[0], 0.0)], mask, 0.2)
     assert first[0] == second[0] == third[0]
     assert second[1] - first[1] == pytest.approx(2 * CHARACTER * 0.2)
     assert third[1] - second[1] == pytest.approx(1.5 * CHARACTER * 0.2)
@@ -82,5 +82,5 @@ def test_texts_of_one_name_stand_in_a_row():
 
 def test_a_lesion_that_fills_the_slice_has_its_name_all_the_same():
     mask = np.ones((32, 32), bool)
-    ((at,),) = lettered([Name(("A",), outlines(mask)[0], 0.0)], mask, 0.2)
+    ((at,),) = placed([Name(("A",), outlines(mask)[0], 0.0)], mask, 0.2)
     assert np.isfinite(at).all()

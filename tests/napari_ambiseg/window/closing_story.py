@@ -26,11 +26,12 @@ def main(seconds: float, how: str, what: str) -> None:
     controller.opener.open_demo()
     sampling = controller.state.sampling
     sampling.model, sampling.n_samples = "slow", 4
+    closed: list[str] = []
     chance = random.Random(seconds)  # noqa: S311 - a story, no secret
 
     def act() -> None:
-        controller.generate()
-        if what == "everything":
+        controller.generate()  # after the end too: it does nothing then
+        if what == "everything" and not closed:  # nobody can click in a window that is gone
             controller.state.postprocessing.cleaning = Cleaning(relative_area=chance.random())
             controller.comparer.show_experts()
             controller.opener.next_case()
@@ -38,6 +39,7 @@ def main(seconds: float, how: str, what: str) -> None:
 
     def close() -> None:
         print("children", [child.pid for child in psutil.Process().children(recursive=True)], flush=True)  # noqa: T201 - the test reads it
+        closed.append(how)
         window = viewer.window._qt_window
         window.close() if how == "button" else viewer.close()
 

@@ -136,6 +136,14 @@ def test_what_the_encoder_says_when_it_gives_up_is_in_the_error_and_not_on_the_t
     assert not (tmp_path / "m.mp4").exists()
 
 
+def test_an_encoder_that_cannot_be_started_is_told_with_what_would_work(tmp_path, drawn, monkeypatch):
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(tmp_path / "gone"))
+    with pytest.raises(ConfigError, match=r"cannot start the encoder .*gone: No such file.*; choose \.gif") as told:
+        write_movie(tmp_path / "m.mp4", drawn, ONE)
+    assert "room on the disk" not in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def encoder(folder, monkeypatch, script):
     """Something else in the place of ffmpeg; the last of its words is the file to write."""
     path = folder / "encoder"
