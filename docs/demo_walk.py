@@ -6,14 +6,14 @@
 """
 
 import training
-from napari_ambiseg.recorded_walk import CASE, FILE, MODEL, SAMPLES, SEED, RecordedWalk
+from napari_ambiseg.recorded_walk import CASE, FILE, MODEL, N_SAMPLES, SEED, RecordedWalk
 from napari_ambiseg.sample_data import PhantomCases
 
 
 def recorded() -> RecordedWalk:
     """The walk of the demo model, drawn now."""
     segmenter = training.load_segmenter(MODEL, device="cpu")
-    return RecordedWalk.of(segmenter.walk(PhantomCases()[CASE].image, SAMPLES, SEED), segmenter.provenance)
+    return RecordedWalk.of(segmenter.walk(PhantomCases()[CASE].image, N_SAMPLES, SEED), segmenter.provenance)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
+
+_LETTERS_PER_BLANK = 20  # five pixels make up for what so many letters are wider than napari thinks
 
 
 def unwrapped(viewer: Any) -> Any:
@@ -17,6 +20,15 @@ def text_overlay(viewer: Any) -> Any:
     """The text on the canvas; it moved from the viewer to its canvas in napari 0.9."""
     canvas = getattr(viewer, "canvas", None)
     return viewer.text_overlay if canvas is None else canvas.overlays.text
+
+
+def boxed(text: str) -> str:
+    """A line of text for the canvas that begins inside of napari's black box.
+
+    napari 0.9.2 measures the box with letters rounded to whole pixels, and draws letters that are not: the line is 2 %
+    longer than its box (0.2 pixels a letter, whatever the scale of the screen).
+    """
+    return "\N{NO-BREAK SPACE}" * math.ceil(len(text) / _LETTERS_PER_BLANK) + text
 
 
 def scale_bar(viewer: Any) -> Any:

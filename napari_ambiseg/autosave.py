@@ -9,9 +9,9 @@ from pathlib import Path
 
 from napari_ambiseg.background import Background, Work
 from napari_ambiseg.browser import Browser
+from napari_ambiseg.kept_runs import Drawing
 from napari_ambiseg.lost_sessions import LostSessions
 from napari_ambiseg.notices import advise, notify
-from napari_ambiseg.runs import Run, RunCache
 from napari_ambiseg.session import Session
 from napari_ambiseg.session_file import SessionRecord, read_session, write_session
 from napari_ambiseg.state import Sessions
@@ -29,7 +29,6 @@ class Autosave:
     state : gets what an earlier window left behind
     session : what is written down
     browser : has the case, without which nothing is
-    runs : the drawings of the session
     on : whether anything is written
     folder : where; None takes the user's folder for states of programs
     """
@@ -39,11 +38,10 @@ class Autosave:
         state: Sessions,
         session: Session,
         browser: Browser,
-        runs: RunCache,
         on: bool = True,
         folder: Path | None = None,
     ) -> None:
-        self._state, self._session, self._browser, self._runs, self._on = state, session, browser, runs, on
+        self._state, self._session, self._browser, self._on = state, session, browser, on
         self._lost = LostSessions(f"{id(self):x}", folder)
         self._offer: Path | None = None
         self._changes = self._kept = self._writing = 0  # how many there were, are written, are being written now
@@ -92,7 +90,12 @@ class Autosave:
         if not self._is_due or self._background.busy or now < self._next:
             return
         self._writing, self._next = self._changes, now + _PAUSE_S
-        self._background.start(self._write(self._session.settings(), self._runs.all()))
+        try:
+            settings = self._session.without_drawings()
+        except AmbisegError as error:
+            self._on_failed(error)
+            return
+        self._background.start(self._write(settings, self._session.drawings()))
 
     def close(self) -> None:
         """The window goes: what the user did not save is kept as the last session."""
@@ -102,7 +105,7 @@ class Autosave:
             return
         try:
             if self._is_due:
-                for _ in self._write(self._session.settings(), self._runs.all()):
+                for _ in self._write(self._session.without_drawings(), self._session.drawings()):
                     pass
             self._lost.leave()
         except (AmbisegError, OSError) as error:
@@ -123,14 +126,14 @@ class Autosave:
             self._next = max(self._next, time.monotonic() + _PAUSE_S)
         self._changes += 1
 
-    def _write(self, settings: SessionRecord, runs: Sequence[Run]) -> Work:
+    def _write(self, settings: SessionRecord, drawings: Sequence[Drawing]) -> Work:
         """Beside the window, since packing masks and waiting for a disk take a while."""
         folder = self._lost.own.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"cannot make {folder}: {error.strerror or error}") from error
-        write_session(self._lost.own, self._session.packed(settings, runs))
+        write_session(self._lost.own, self._session.packed(settings, drawings))
         yield 1.0
 
     def _on_written(self) -> None:

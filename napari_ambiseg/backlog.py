@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from napari_ambiseg.browser import Browser
+from napari_ambiseg.duration import duration
 from napari_ambiseg.layers.place import Place
 from napari_ambiseg.layers.roles import Origin
 from napari_ambiseg.messages import Answer, Died, Failed, Finished, SampleRequest
@@ -106,27 +107,21 @@ class Backlog:
 
     def start(self, indices: Iterable[int]) -> None:
         """Begin a round over cases of the open split, as the sampler is set now; what was drawn so is passed over."""
-        browsing, wish = self._state.browsing, self._state.sampling
-        if browsing.index < 0:
+        if self._state.browsing.index < 0:
             advise(OPEN_FIRST)
             return
         self.cancel()
-        self._round = _Round(
-            source=browsing.source,
-            split=browsing.split,
-            model=wish.model,
-            wish=wish.wish,
-            n=wish.n_samples,
-            seed=wish.seed,
-            device=wish.device,
-            size=self._state.placing.size,
-        )
-        there = {run.origin.index for run in self._runs.all() if self._round.has(run)}
-        self._waiting = deque(int(index) for index in indices if index not in there)
+        self._round = self._round_as_set()
+        self._waiting = deque(self._missing(indices, self._round))
         self._trouble, self._in_a_row, self._started = "", 0, time.monotonic()
         queue = self._state.queue
         queue.done, queue.failed, queue.total = 0, 0, len(self._waiting)
         queue.message = "" if self._waiting else "all of them are drawn already"
+
+    def outlook(self, indices: Iterable[int]) -> tuple[int, float]:
+        """How many of these cases would be drawn now, and about how many seconds that takes; NaN if nobody knows."""
+        count = len(self._missing(indices, self._round_as_set()))
+        return count, count * self._state.sampling.seconds
 
     def cancel(self) -> None:
         """End the round; what is drawn stays."""
@@ -161,11 +156,29 @@ class Backlog:
         failed = self._state.queue.failed
         return f", {failed} failed: {self._trouble}" if failed else ""
 
+    def _round_as_set(self) -> _Round:
+        browsing, wish = self._state.browsing, self._state.sampling
+        return _Round(
+            source=browsing.source,
+            split=browsing.split,
+            model=wish.model,
+            wish=wish.wish,
+            n=wish.n_samples,
+            seed=wish.seed,
+            device=wish.device,
+            size=self._state.placing.size,
+        )
+
+    def _missing(self, indices: Iterable[int], this: _Round) -> list[int]:
+        there = {run.origin.index for run in self._runs.all() if this.has(run)}
+        return [int(index) for index in indices if index not in there]
+
     def _next(self, this: _Round) -> None:
         queue = self._state.queue
         if not self._waiting:
             drawn, seconds = queue.done - queue.failed, time.monotonic() - self._started
-            self._end(f"{drawn} drawn{self._failures}" if queue.failed else f"{drawn} cases drawn in {seconds:.0f} s")
+            whole = f"{drawn} cases drawn in {duration(seconds)}"
+            self._end(f"{drawn} drawn{self._failures}" if queue.failed else whole)
             return
         index = self._waiting.popleft()
         try:
@@ -225,7 +238,7 @@ class Backlog:
         queue.done += 1
         left = (time.monotonic() - self._started) / queue.done * (queue.total - queue.done)
         failed = f", {queue.failed} failed" if queue.failed else ""
-        queue.message = f"{queue.done - queue.failed} of {queue.total} drawn{failed}, about {left:.0f} s left"
+        queue.message = f"{queue.done - queue.failed} of {queue.total} drawn{failed}, about {duration(left)} left"
 
     def _end(self, message: str) -> None:
         self.close()

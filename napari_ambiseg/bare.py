@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from time import monotonic
 from typing import Any
-from weakref import WeakSet
 
 from napari_ambiseg.layers.book import LayerBook, role_of
+from napari_ambiseg.layers.cells import lies_on_image
 from napari_ambiseg.layers.roles import IMAGE
 from napari_ambiseg.state import ViewerState
 
 _TAP_S = 0.3  # a key that is let go sooner was tapped
+_REASON = "bare"
 
 
 class BareImage:
-    """Hides every layer of ours but the image, and brings back those that were on.
+    """Hides every layer of ours but the image, side by side but the images, and brings back those that were on.
 
     Tapped, it stays until the next tap; held, it ends when the key or button is let go.
 
@@ -26,7 +27,6 @@ class BareImage:
 
     def __init__(self, state: ViewerState, layers: LayerBook) -> None:
         self._display, self._layers = state.display, layers
-        self._hidden: WeakSet[Any] = WeakSet()
         self._pressed: float | None = None  # when, while a press that may become a peek lasts
         state.display.events.bare.connect(self._show)
 
@@ -50,18 +50,15 @@ class BareImage:
     def update(self) -> None:
         """Hide what came since, too."""
         if self._display.bare:
-            self._hide()
+            self._layers.aside.update()
 
     def _show(self, bare: bool) -> None:
         if bare:
-            self._hide()
-            return
-        for layer in list(self._hidden):
-            layer.visible = True
-        self._hidden.clear()
+            self._layers.aside.begin(_REASON, _lies_on_image)
+        else:
+            self._layers.aside.end(_REASON)
 
-    def _hide(self) -> None:
-        for layer in self._layers.viewer.layers:
-            if layer.visible and role_of(layer) not in (None, IMAGE):
-                layer.visible = False
-                self._hidden.add(layer)
+
+def _lies_on_image(layer: Any) -> bool:
+    """Whether a layer lies on an image of ours: the one, or one of those side by side."""
+    return role_of(layer) not in (None, IMAGE) or lies_on_image(layer)

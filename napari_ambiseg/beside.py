@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakSet
 
-from napari_ambiseg._compat import camera, changed_together, grid_of, text_overlay
+from napari_ambiseg._compat import changed_together, grid_of, text_overlay
+from napari_ambiseg.framing import Framing
 from napari_ambiseg.layers.book import LayerBook, role_of
-from napari_ambiseg.layers.cells import CELL, Picture
-from napari_ambiseg.layers.roles import IMAGE, KEY, LayerData
+from napari_ambiseg.layers.cells import Picture, is_cell
+from napari_ambiseg.layers.roles import IMAGE, LayerData
 
 _SPACING = 4  # pixels of the screen
+_REASON = "beside"
 
 
 class Beside:
@@ -24,12 +25,12 @@ class Beside:
     Parameters
     ----------
     layers : the layers of the viewer
+    framing : its camera, which shows the same part of the slice in each cell as before, and afterwards
     """
 
-    def __init__(self, layers: LayerBook) -> None:
-        self._layers = layers
-        self._hidden: WeakSet[Any] = WeakSet()
-        self._before: dict[str, Any] = {}  # grid and camera as they were
+    def __init__(self, layers: LayerBook, framing: Framing) -> None:
+        self._layers, self._framing = layers, framing
+        self._before: dict[str, Any] = {}  # the grid and what else is restored
         self._shown: list[tuple[str, ...]] = []  # kinds of the layers of each picture
         self._made: list[Any] = []  # these layers, the lowest first
         self.on = False
@@ -38,28 +39,30 @@ class Beside:
         """Show these pictures, in place of those that are shown."""
         viewer, grid, wanted = self._layers.viewer, grid_of(self._layers.viewer), _kinds(pictures)
         if not self.on:
-            lens = camera(viewer)
             self._before = {name: getattr(grid, name) for name in ("enabled", "stride", "shape", "spacing")}
-            self._before |= {"center": lens.center, "zoom": lens.zoom, "active": viewer.layers.selection.active}
-            self._before["text"] = text_overlay(viewer).visible
+            self._before |= {"active": viewer.layers.selection.active, "text": text_overlay(viewer).visible}
         with self._layers.by_us():
             self._hide_others()
             if self.on and wanted == self._shown and self._is_whole():
                 for layer, data in zip(self._made, _layers_of(pictures), strict=True):
                     self._layers.fill(layer, data)
             else:
-                grid.enabled = False  # napari lays it out anew at each layer that comes or goes
-                self._remove_cells()
-                self._add_cells(pictures)
-                grid.stride, grid.shape = len(pictures[0].layers), _shape(len(pictures))
-                grid.spacing = _SPACING
-                grid.enabled = True
-                viewer.reset_view()
+                with self._framing.same_part():
+                    grid.enabled = False  # napari lays it out anew at each layer that comes or goes
+                    self._remove_cells()
+                    self._add_cells(pictures)
+                    grid.stride, grid.shape = len(pictures[0].layers), _shape(len(pictures))
+                    grid.spacing = _SPACING
+                    grid.enabled = True
             self._name_cells(pictures)
             viewer.layers.selection.active = self._before["active"]
             text_overlay(viewer).visible = False  # it is about the one picture
         self.on, self._shown = True, wanted
         self._tune()
+
+    def screen_pixel(self, count: int) -> float:
+        """What `Framing.rounded_screen_pixel` is with so many pictures side by side, also before they are."""
+        return self._framing.rounded_screen_pixel_in(_shape(count), _SPACING)
 
     def update(self) -> None:
         """Keep what comes meanwhile out of the cells.
@@ -72,7 +75,7 @@ class Beside:
             self.leave()
             return
         with self._layers.by_us():
-            self._hide_others(ours_only=True)
+            self._layers.aside.update()
             self._tune()
             text_overlay(self._layers.viewer).visible = False
 
@@ -83,17 +86,14 @@ class Beside:
         self.on = False
         viewer, grid = self._layers.viewer, grid_of(self._layers.viewer)
         with self._layers.by_us():
-            grid.enabled = False  # napari lays it out anew at each layer that goes
-            self._remove_cells()
-            for layer in list(self._hidden):
-                layer.visible = True
-            self._hidden.clear()
-            for name in ("enabled", "stride", "shape", "spacing"):
-                setattr(grid, name, self._before[name])
+            with self._framing.same_part():
+                grid.enabled = False  # napari lays it out anew at each layer that goes
+                self._remove_cells()
+                for name in ("enabled", "stride", "shape", "spacing"):
+                    setattr(grid, name, self._before[name])
+            self._layers.aside.end(_REASON)
             overlay = text_overlay(viewer)
             overlay.visible = bool(overlay.text) and self._before["text"]
-            lens = camera(viewer)
-            lens.center, lens.zoom = self._before["center"], self._before["zoom"]
             if self._before["active"] in viewer.layers:
                 viewer.layers.selection.active = self._before["active"]
         self._before = {}
@@ -104,6 +104,7 @@ class Beside:
         self._made = [Layer.create(*self._layers.suited(data)) for data in _layers_of(pictures)]
         for at, layer in enumerate(self._made):
             self._layers.viewer.layers.insert(at, layer)
+        self._layers.aside.update()  # what lies on them may be out of the way
 
     def _is_whole(self) -> bool:
         """Whether the cells are as they were made: all of them, in their order, below all others."""
@@ -125,7 +126,7 @@ class Beside:
             layer.name_overlay.visible, layer.name_overlay.font_size = True, 11
 
     def _cells(self) -> list[Any]:
-        return [layer for layer in self._layers.viewer.layers if _is_cell(layer)]
+        return [layer for layer in self._layers.viewer.layers if is_cell(layer)]
 
     def _remove_cells(self) -> None:
         if cells := self._cells():
@@ -134,11 +135,13 @@ class Beside:
                     self._layers.viewer.layers.remove(layer)
         self._made = []
 
-    def _hide_others(self, *, ours_only: bool = False) -> None:
+    def _hide_others(self) -> None:
+        """Ours from now on; the user's once, who may turn them on again."""
+        aside = self._layers.aside
+        aside.begin(_REASON, lambda layer: role_of(layer) is not None)
         for layer in self._layers.viewer.layers:
-            if layer.visible and not _is_cell(layer) and (role_of(layer) is not None or not ours_only):
-                layer.visible = False
-                self._hidden.add(layer)
+            if role_of(layer) is None and not is_cell(layer):
+                aside.put(_REASON, layer)
 
 
 def _layers_of(pictures: Sequence[Picture]) -> list[LayerData]:
@@ -147,11 +150,6 @@ def _layers_of(pictures: Sequence[Picture]) -> list[LayerData]:
 
 def _kinds(pictures: Sequence[Picture]) -> list[tuple[str, ...]]:
     return [tuple(kind for _, _, kind in picture.layers) for picture in pictures]
-
-
-def _is_cell(layer: Any) -> bool:
-    ours = layer.metadata.get(KEY)
-    return isinstance(ours, dict) and ours.get("role") == CELL
 
 
 def _shape(count: int) -> tuple[int, int]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from napari_ambiseg.beside import Beside
 from napari_ambiseg.browser import Browser
+from napari_ambiseg.cleaning_text import after_cleaning
+from napari_ambiseg.kept_runs import KEPT_OF_A_CASE, Letter
 from napari_ambiseg.layers.book import LayerBook
 from napari_ambiseg.layers.cells import expert_pictures, run_picture
 from napari_ambiseg.layers.roles import Origin
@@ -21,18 +21,27 @@ from napari_ambiseg.state import EXPERTS_BESIDE, RUNS_BESIDE, ViewerState
 from training.metrics.glossary import SCORES
 from training.records import BoolArray
 
-_KEPT_BYTES = 2**28
-_KEPT_OF_A_CASE = 8
+KEPT_BYTES = 2**28  # of all runs; the cases looked at longest ago make way
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a number of A and of B; NaN where it is undefined, None where there is no such run."""
+    """One line of the table.
+
+    Parameters
+    ----------
+    name, about : of the number, and what it means
+    first, second : of A and of B; NaN where it is undefined, None where there is no such run
+    decimals : of both, and so of their difference
+    unit : of both; "" for none
+    """
 
     name: str
     about: str
     first: float | None
     second: float | None
+    decimals: int = 3
+    unit: str = ""
 
 
 class Comparer:
@@ -49,7 +58,7 @@ class Comparer:
     def __init__(self, state: ViewerState, layers: LayerBook, browser: Browser, results: Results) -> None:
         self._state, self._comparing = state, state.comparing
         self._browser, self._results = browser, results
-        self._beside = Beside(layers)
+        self._beside = Beside(layers, browser.framing)
         self._kept: OrderedDict[Origin, list[Run]] = OrderedDict()
         self._pinned: dict[Origin, Run] = {}
         self._chosen: Run | None = None  # as B; None is the newest but A
@@ -86,11 +95,23 @@ class Comparer:
         if self._state.reading.blind:
             return ()
         numbers = [None if run is None else self._numbers(run) for run in (self.first, self.second)]
-        found = []
-        for name, about, take in _ROWS:
+        case, found = self._browser.case, []
+        area = "px" if case is None or case.spacing_mm is None else "mm²"
+        for name, about, take, decimals in _ROWS:
             first, second = (None if one is None else take(one) for one in numbers)
-            found.append(Row(name, about, first, second))
+            found.append(Row(name, about, first, second, decimals, area if name == _AREA else ""))
         return tuple(found)
+
+    @property
+    def cleaning(self) -> str:
+        """Which post-processing the numbers and pictures of A and B are after; "" where they are as drawn."""
+        wish = self._state.postprocessing.cleaning
+        done = [run.cleaning_of(wish) for run in (self.first, self.second) if run is not None]
+        return after_cleaning(done[0], done[-1]) if done else ""
+
+    def remembered(self) -> dict[Origin, tuple[tuple[Run, Letter], ...]]:
+        """The runs of every case, the oldest first, with the letters that the user gave them."""
+        return {origin: tuple((run, self._letter(origin, run)) for run in runs) for origin, runs in self._kept.items()}
 
     # -- what is asked for -----------------------------------------------------------------------------------------
 
@@ -116,6 +137,20 @@ class Comparer:
         if 0 <= number < len(self.runs):
             self._chosen = self.runs[number]
             self._tell()
+
+    def recollect(self, runs: Iterable[tuple[Run, Letter]]) -> None:
+        """Take in runs of the case that is shown, the oldest first, with the letters that they had."""
+        origin = self._browser.origin
+        if origin is None:
+            return
+        for run, letter in runs:
+            kept, _ = self._keep(origin, run)
+            if letter == "A":
+                self._pinned[origin] = kept
+            elif letter == "B":
+                self._chosen = kept
+        self._drop_oldest(origin)
+        self._tell()
 
     def show_runs(self) -> None:
         """A and B side by side."""
@@ -156,7 +191,7 @@ class Comparer:
         self._beside.update()
         if self._comparing.shown and not self._beside.on:
             self._comparing.shown = ""
-        if self._comparing.shown == RUNS_BESIDE and self._screen_pixel != self._browser.framing.screen_pixel:
+        if self._comparing.shown == RUNS_BESIDE and self._screen_pixel != self._browser.framing.rounded_screen_pixel:
             self._draw()  # the experts' letters stand elsewhere now
 
     def _show(self, what: str) -> None:
@@ -167,7 +202,7 @@ class Comparer:
         self._draw()
 
     def _draw(self) -> None:
-        self._stale, self._screen_pixel = False, self._browser.framing.screen_pixel
+        self._stale = False
         case, origin, place = self._browser.case, self._browser.origin, self._browser.place
         first, second = self.first, self.second
         if case is None or origin is None:
@@ -176,6 +211,7 @@ class Comparer:
             self._beside.show(expert_pictures(case, origin, place))
         elif self._comparing.shown == RUNS_BESIDE and first is not None and second is not None:
             pairs = zip(_names(first, second), (first, second), strict=True)
+            self._screen_pixel = self._beside.screen_pixel(2)
             self._beside.show(
                 [
                     run_picture(name, case, origin, place, self._cleaned(run), run.place, self._screen_pixel)
@@ -189,23 +225,36 @@ class Comparer:
         """Keep the run that is shown, without its walk."""
         run = self._results.run
         origin = self._browser.origin
-        if run is None or origin is None or run.origin != origin or (self._last is not None and _same(run, self._last)):
+        if run is None or origin is None or run.origin != origin:
             return
-        runs = self._kept.setdefault(origin, [])
-        self._kept.move_to_end(origin)
-        known = next((kept for kept in runs if _same(kept, run)), None)
-        self._last = known or replace(run, frames=None)
-        if known is None:
-            runs.append(self._last)
+        if self._last is not None and run.is_same(self._last):
+            return
+        self._last, is_new = self._keep(origin, run)
+        if is_new:
             self._drop_oldest(origin)
             self._chosen = None
         self._tell()
 
+    def _keep(self, origin: Origin, run: Run) -> tuple[Run, bool]:
+        """The run as it is kept, and whether it was not before."""
+        runs = self._kept.setdefault(origin, [])
+        self._kept.move_to_end(origin)
+        known = next((kept for kept in runs if kept.is_same(run)), None)
+        kept = known or replace(run, frames=None)
+        if known is None:
+            runs.append(kept)
+        return kept, known is None
+
+    def _letter(self, origin: Origin, run: Run) -> Letter:
+        if run is self._pinned.get(origin):
+            return "A"
+        return "B" if run is self._chosen else ""
+
     def _drop_oldest(self, origin: Origin) -> None:
         runs, pinned = self._kept[origin], self._pinned.get(origin)
-        while len(runs) > _KEPT_OF_A_CASE:
+        while len(runs) > KEPT_OF_A_CASE:
             runs.remove(next(run for run in runs if run is not pinned))
-        while len(self._kept) > 1 and sum(run.nbytes for kept in self._kept.values() for run in kept) > _KEPT_BYTES:
+        while len(self._kept) > 1 and sum(run.nbytes for kept in self._kept.values() for run in kept) > KEPT_BYTES:
             gone, _ = self._kept.popitem(last=False)
             self._pinned.pop(gone, None)
 
@@ -239,9 +288,12 @@ class Comparer:
         return run.cleaning_of(self._state.postprocessing.cleaning).apply(run.masks, run.x0_hat)
 
 
-_ROWS: tuple[tuple[str, str, Callable[[SampleMeasures], float]], ...] = (
+_AREA = "Mean area"
+
+# Name, what it means, the number, decimals.
+_ROWS: tuple[tuple[str, str, Callable[[SampleMeasures], float], int], ...] = (
     *(
-        (SCORES[name].heading, SCORES[name].about, take)
+        (SCORES[name].heading, SCORES[name].about, take, 3)
         for name, take in (
             ("ged_v", lambda one: one.ged_v),
             ("ged_u", lambda one: one.ged_u),
@@ -252,11 +304,12 @@ _ROWS: tuple[tuple[str, str, Callable[[SampleMeasures], float]], ...] = (
         )
     ),
     (
-        "Mean area",
+        _AREA,
         "Mean area of the samples, in mm² where the spacing is known, else pixels",
-        lambda one: one.areas.mean(),
+        lambda one: float(one.areas.mean()),
+        1,
     ),
-    ("n", "How many samples; V falls with n by itself, so compare runs of equal n", lambda one: one.n),
+    ("n", "How many samples; V falls with n by itself, so compare runs of equal n", lambda one: one.n, 0),
 )
 
 
@@ -287,12 +340,3 @@ def _names(first: Run, second: Run) -> tuple[str, str]:
         (", ".join(part for part in parts if part) for parts in zip(*differing, strict=True)) if differing else ("", "")
     )
     return f"A: {one}" if one else "A", f"B: {other}" if other else "B"
-
-
-def _same(one: Run, other: Run) -> bool:
-    """Whether two runs are of the same masks."""
-    if (one.origin, one.field, one.model, one.wish, one.seed, one.n) != (
-        other.origin, other.field, other.model, other.wish, other.seed, other.n
-    ):  # fmt: skip
-        return False
-    return bool(np.array_equal(one.masks, other.masks))

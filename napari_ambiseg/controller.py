@@ -8,6 +8,7 @@ them.  Parts raise `AmbisegError`; it becomes one notification where the user's 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -109,8 +110,8 @@ class Controller:
         self.comparer = Comparer(self.state, self.layers, self.browser, self.results)
         shown = ShownCase(self.state, self.browser, self.results, self.player, self.casebook)
         self.output = Output(self.state, shown, self.models, self.casebook)
-        self.session = Session(self.state, self.browser, self.placer, self.runs, self.casebook)
-        self.autosave = Autosave(self.state.sessions, self.session, self.browser, self.runs, self.settings.autosave)
+        self.session = Session(self.state, self.browser, self.placer, self.runs, self.casebook, self.comparer)
+        self.autosave = Autosave(self.state.sessions, self.session, self.browser, self.settings.autosave)
         self.converter = Converter(self.state.converting, notified(self.browser.open_hdf5), self._is_drawing)
         self.opener = Opener(self.browser, self.own, self.session, self.converter, self.shelf)
         self.viewer.layers.events.inserted.connect(self._on_inserted)
@@ -182,13 +183,10 @@ class Controller:
     def close(self) -> None:
         """End all processes and let go of the file; to be called when the viewer is closed."""
         self._closed = True
-        self.converter.close()
-        self.backlog.close()
-        self.output.close()
-        self.autosave.close()
-        self.hover.close()
-        self.engine.stop()
-        self.browser.close()
+        with ExitStack() as ending:  # in turn from the last to the first, each whatever happens to those before
+            parts = (self.converter, self.backlog, self.output, self.autosave, self.hover)
+            for close in reversed([*(part.close for part in parts), self.engine.stop, self.browser.close]):
+                ending.callback(close)
 
     def _leave(self) -> None:
         """A case makes way for another."""

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from napari_ambiseg.duration import duration
 from napari_ambiseg.engine import Engine
 from napari_ambiseg.forecast import Forecast
 from napari_ambiseg.layers.place import Place
@@ -207,7 +208,8 @@ class Drawing:
         elif isinstance(answer, Finished):
             self._take_masks(answer, self._request)
         elif isinstance(answer, Cancelled):
-            self._end(f"cancelled after {len(self._state.playback.times)} states")
+            states = len(self._state.playback.times)
+            self._end(f"cancelled after {states} state{'' if states == 1 else 's'}")
         elif isinstance(answer, Failed):
             sampling.gave_up = self._device.startswith("cuda")
             self._end(answer.text)
@@ -243,7 +245,7 @@ class Drawing:
         sampling.progress = step / self._n_steps
         if sampling.status == SAMPLING:
             left = (time.monotonic() - self._began) * (1 / sampling.progress - 1)
-            sampling.message = f"step {step} of {self._n_steps}, about {left:.0f} s left"
+            sampling.message = f"step {step} of {self._n_steps}, about {duration(left)} left"
 
 
 def _amount(n_bytes: int) -> str:

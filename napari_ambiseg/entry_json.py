@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -124,13 +124,15 @@ def _text(value: Any, longest: int, what: str) -> str:
 
 def _require_time(value: Any, what: str) -> None:
     try:
-        datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        at = datetime.fromisoformat(value)
+        if at.tzinfo:
+            at.astimezone(UTC)  # the year 1 or 9999 has times that are none there
+    except (TypeError, ValueError, OverflowError):
         raise DataFormatError(f"{what}: must be a time such as 2026-01-31T12:00:00+00:00, got {value!r}") from None
 
 
 def _number(value: Any, low: float, high: float, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high or math.isinf(value):
         raise DataFormatError(f"{what}: must be a number from {low:g} to {high:g}, got {value!r}")
     return float(value)
 

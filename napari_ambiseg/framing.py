@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from napari_ambiseg._compat import camera, canvas_size, grid_of
@@ -58,24 +59,43 @@ class Framing:
         first, last = first[-2:], last[-2:]
         nearest = _NEAREST * min(self._steps)
         height, width = (max(abs(end - start), nearest * _LESION_SHARE) for start, end in zip(first, last, strict=True))
-        eye, canvas = self._camera, canvas_size(self._layers.viewer)
+        eye, view = self._camera, self._view
         *depth, _, _ = eye.center
         eye.center = (*depth, (first[0] + last[0]) / 2, (first[1] + last[1]) / 2)
-        eye.zoom = _LESION_SHARE * min(canvas[0] / height, canvas[1] / width)
+        eye.zoom = _LESION_SHARE * min(view[0] / height, view[1] / width)
         self._close = _pose(eye)
 
     @property
-    def pixel_on_screen(self) -> float:
-        """Size of a pixel of the slice, in pixels of the screen."""
-        return float(self._camera.zoom) * min(self._steps)
-
-    @property
-    def screen_pixel(self) -> float:
+    def rounded_screen_pixel(self) -> float:
         """Size of a pixel of the screen, in pixels of the slice, about.
 
         In steps of half an octave, so that zooming does not draw anew at each turn of the wheel what depends on it.
         """
-        return float(2 ** (-round(2 * math.log2(self.pixel_on_screen)) / 2))
+        return self._rounded(self._camera.zoom)
+
+    def rounded_screen_pixel_in(self, shape: Sequence[int], spacing: float) -> float:
+        """What `rounded_screen_pixel` will be when `same_part` has divided the canvas into such rows and columns."""
+        view = cell_size(canvas_size(self._layers.viewer), shape, spacing)
+        if self._extent is not None and self._is_untouched():
+            return self._rounded(_whole(self._extent, view))
+        return self._rounded(self._camera.zoom * min(view) / min(self._view))
+
+    def _rounded(self, zoom: float) -> float:
+        return float(2 ** (-round(2 * math.log2(zoom * min(self._steps))) / 2))
+
+    @contextmanager
+    def same_part(self) -> Iterator[None]:
+        """What is seen stays so, in every cell, while the canvas is divided into cells in here, or made whole again."""
+        eye, before = self._camera, self._view
+        center, zoom, is_whole, is_close = eye.center, eye.zoom, self._is_untouched(), self.is_close
+        yield
+        if is_whole:
+            self._aim()
+            return
+        eye.center, eye.zoom = center, zoom * min(self._view) / min(before)
+        self._canvas, self._sliders = canvas_size(self._layers.viewer), _slider_count(self._layers.viewer)
+        if is_close:
+            self._close = _pose(eye)
 
     @property
     def is_close(self) -> bool:
@@ -106,6 +126,13 @@ class Framing:
                 self._close = _pose(eye)
 
     @property
+    def _view(self) -> tuple[float, float]:
+        """Height and width of what shows one picture, in pixels of the screen: the canvas, or a cell of it."""
+        viewer = self._layers.viewer
+        canvas, grid = canvas_size(viewer), grid_of(viewer)
+        return cell_size(canvas, grid.shape, grid.spacing) if grid.enabled else (float(canvas[0]), float(canvas[1]))
+
+    @property
     def _camera(self) -> Any:
         return camera(self._layers.viewer)
 
@@ -115,16 +142,30 @@ class Framing:
     def _aim(self) -> None:
         """Show the slice whole.  Not by napari's own reset, which counts all layers, those of the slice before too."""
         viewer, eye = self._layers.viewer, self._camera
-        if self._extent is None or grid_of(viewer).enabled:
+        if self._extent is None or (
+            grid_of(viewer).enabled and min(grid_of(viewer).shape) < 1
+        ):  # a grid of napari's own
             viewer.reset_view(margin=_MARGIN)
         else:
             *depth, _, _ = eye.center
             middle = [(length - step) / 2 for length, step in zip(self._extent, self._steps, strict=True)]
             eye.center = (*depth, *middle)
-            eye.zoom = (1 - _MARGIN) * min(
-                side / length for side, length in zip(canvas_size(viewer), self._extent, strict=True)
-            )
+            eye.zoom = _whole(self._extent, self._view)
         self._aimed, self._canvas, self._sliders = _pose(eye), canvas_size(viewer), _slider_count(viewer)
+
+
+def cell_size(canvas: Sequence[int], shape: Sequence[int], spacing: float) -> tuple[float, float]:
+    """Height and width of a cell where a canvas is divided into rows and columns, in pixels of the screen."""
+    height, width = (
+        (side - (count - 1) * spacing) / count if count > 0 else float(side)  # -1 where napari chooses
+        for side, count in zip(canvas, shape, strict=True)
+    )
+    return height, width
+
+
+def _whole(extent: tuple[float, ...], view: tuple[float, float]) -> float:
+    """The zoom that shows a whole slice."""
+    return (1 - _MARGIN) * min(side / length for side, length in zip(view, extent, strict=True))
 
 
 def _slider_count(viewer: Any) -> int:

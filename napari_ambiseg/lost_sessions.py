@@ -20,6 +20,7 @@ from training.errors import DataFormatError
 
 _KEPT = 5  # sessions of earlier windows
 _LAST = "last"
+_CLOCKS_APART_S = 1.0  # at most, of the files and of the processes; a window writes some seconds after its beginning
 _DAMAGED = ".unreadable"
 
 
@@ -48,6 +49,9 @@ class LostSessions:
         No more than five are kept.  One that cannot be read stays: for a later version that can, or until its disk
         is there again; a damaged one under another name, for whoever wants to mend it.  `troubles` tells of them.
         """
+        for half in self._folder.glob(f".*{SUFFIX}.*.part"):  # of a window that was killed while it wrote
+            if not _is_in_use(half):
+                self.remove(half)
         lost = sorted(self._folder.glob(f"*{SUFFIX}"), key=_age)
         lost = [path for path in lost if path != self.own and not _is_in_use(path)]
         for path in lost[_KEPT:]:
@@ -123,6 +127,12 @@ def _age(path: Path) -> float:
 
 
 def _is_in_use(path: Path) -> bool:
-    """Whether the process that writes it still runs."""
-    pid = path.name.partition("-")[0]
-    return pid.isdecimal() and psutil.pid_exists(int(pid))
+    """Whether the process that writes it still runs; one that began later only has the same number."""
+    pid = path.name.removeprefix(".").partition("-")[0]
+    if not pid.isdecimal() or not psutil.pid_exists(int(pid)):
+        return False
+    try:
+        began: float = psutil.Process(int(pid)).create_time()
+        return began <= path.stat().st_mtime + _CLOCKS_APART_S
+    except (psutil.Error, OSError):
+        return True

@@ -14,6 +14,9 @@ _P = ParamSpec("_P")
 #: What stands where something would be told of experts or model during a blind read, and what has to be done then.
 BLIND = "Blind read: reveal to see"
 REVEAL_FIRST = "this is a blind read: reveal first"
+#: What is said of the maps side by side, and what has to be done then.
+NO_MAP_BESIDE = "Side by side there is no map"
+ONE_PICTURE_FIRST = "side by side there is no map: go back to one picture first, in Compare"
 #: What has to be done where no case is shown, in short and in full.
 NOTHING_OPEN = "open a case first"
 OPEN_FIRST = f"{NOTHING_OPEN}: the demo cases, or a file of annotated slices"

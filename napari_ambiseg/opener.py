@@ -18,6 +18,8 @@ from napari_ambiseg.sources import HDF5, SCAN, SESSION, layout_of
 class Opener:
     """Sends what the user asks for to the part that opens it; what cannot be opened is told, and what is open stays.
 
+    Its verbs are called from several places: docks, keys, menus, drops, the command line.
+
     Parameters
     ----------
     browser : opens HDF5 and the demo cases, and goes from case to case
@@ -65,16 +67,6 @@ class Opener:
     def use_layers(self) -> None:
         """Read on the image that is selected in the layer list, with what its experts drew in selected layers."""
         self._own.use_selected()
-
-    @notified
-    def choose_layer_window(self, window: str) -> None:
-        """Make the intensities of a layer's slices by another window."""
-        self._own.choose_window(window)
-
-    @notified
-    def open_split(self, split: str) -> None:
-        """Go to another split of the open file."""
-        self._browser.enter(split)
 
     @notified
     def open_case(self, index: int) -> None:

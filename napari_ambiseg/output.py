@@ -168,7 +168,6 @@ class Output:
         warnings = self._warnings(run)
         if product == NUMBERS:
             return _once(lambda: write_table(path, drawn, warnings))
-        flag, note = self.shown.flag, self._state.reading.note
         command = "" if run is None else _command(run, drawn.cleaning)
 
         def draw() -> None:
@@ -179,7 +178,7 @@ class Output:
             else:
                 from training.report.case_page import Extras, write_case_page
 
-                write_case_page(path, drawn, Extras(command, note, flag, warnings=warnings))
+                write_case_page(path, drawn, Extras(command, warnings=warnings))
 
         return _once(draw)
 

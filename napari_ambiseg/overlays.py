@@ -27,6 +27,7 @@ from napari_ambiseg.layers.maps import (
     votes_map,
 )
 from napari_ambiseg.layers.roles import MAP, LayerData
+from napari_ambiseg.notices import ONE_PICTURE_FIRST, advise
 from napari_ambiseg.results import Results, Samples
 from napari_ambiseg.state import ViewerState
 from training.metrics.staple import StapleEstimate, is_available, staple
@@ -42,7 +43,7 @@ class Overlays:
 
     Parameters
     ----------
-    state : its display part says what is shown
+    state : its display part says what is shown; it is not called overlays, as the image's own window is in it too
     layers : where
     browser : has the case
     results : has the samples
@@ -71,7 +72,8 @@ class Overlays:
     def toggle(self, name: str) -> None:
         """Show a map, or none if it is the one that is shown."""
         display = self._state.display
-        display.map = NO_MAP if display.map == name else name
+        if self._has_place():
+            display.map = NO_MAP if display.map == name else name
 
     def show_own(self, mask: BoolArray | None) -> None:
         """Outline a mask (H, W) of the reader's own among the experts'; None is none."""
@@ -82,6 +84,8 @@ class Overlays:
     def show_variance(self) -> None:
         """Switch the variance on or off: the samples' where there are any, else the experts'."""
         display = self._state.display
+        if not self._has_place():
+            return
         if display.map in (SAMPLE_VARIANCE, EXPERT_VARIANCE):
             display.map = NO_MAP
         else:
@@ -90,10 +94,18 @@ class Overlays:
     def show_pair(self, pair: tuple[str, str]) -> None:
         """Show where two masks differ, or no longer where these two are shown already."""
         display = self._state.display
+        if not self._has_place():
+            return
         if display.pair == pair and display.map == DIFFERENCE:
             display.map, display.pair = NO_MAP, None
         else:
             display.pair, display.map = pair, DIFFERENCE
+
+    def _has_place(self) -> bool:
+        """Whether there is one picture for a map to lie on; says so where there are several."""
+        if self._state.comparing.shown:
+            advise(ONE_PICTURE_FIRST)
+        return not self._state.comparing.shown
 
     def staple_estimate(self) -> StapleEstimate | None:
         """The estimate by STAPLE of this case, made when first asked for; None where it cannot be had."""
@@ -115,8 +127,9 @@ class Overlays:
         case = self._browser.case
         if case is None:
             return
-        screen_pixel = self._browser.framing.screen_pixel
-        if self._outlines_stale or screen_pixel != self._screen_pixel:
+        screen_pixel = self._browser.framing.rounded_screen_pixel
+        is_seen = not self._state.comparing.shown  # side by side has another zoom, and outlines of its own
+        if self._outlines_stale or (is_seen and screen_pixel != self._screen_pixel):
             self._outlines_stale, self._screen_pixel = False, screen_pixel
             self._show_outlines(case)
         if self._map_stale:

@@ -51,16 +51,24 @@ class Painting:
         """Let the user paint on a mask of the case, or on an empty one."""
         self._outline(None)
         layer = self._show(case, mask)
-        layer.visible, layer.editable, layer.selected_label = True, True, 1
+        self._layers.set_visible(READING, True)
+        layer.editable, layer.selected_label = True, 1
         self._layers.viewer.layers.selection.active = layer
         layer.mode = "paint"
+
+    def add(self, mask: BoolArray) -> None:
+        """Paint the pixels of a mask (H, W) too, as one stroke that napari can undo."""
+        layer = self._layers.find(READING)
+        if layer is not None:
+            layer.data_setitem(np.nonzero(self._browser.place.lift(mask)), 1)
 
     def reveal(self, case: AnnotatedSlice, mask: BoolArray) -> None:
         """Outline a mask among the others'; its layer stays, switched off, for it would hide them."""
         self._outline(mask)
         layer = self._show(case, mask)
         layer.mode = "pan_zoom"
-        layer.visible = layer.editable = False
+        self._layers.set_visible(READING, False)
+        layer.editable = False
         self._put_away()
 
     def remove(self) -> None:

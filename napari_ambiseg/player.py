@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from napari_ambiseg._compat import canvas_size, fit_slider_labels, text_overlay
+from napari_ambiseg._compat import boxed, canvas_size, fit_slider_labels, text_overlay
 from napari_ambiseg.layers.book import LayerBook
 from napari_ambiseg.layers.place import Place
 from napari_ambiseg.layers.roles import TRAJECTORY
@@ -209,7 +209,8 @@ class Player:
             return ()
         step = self._steps[playback.frame]
         t, log_snr = playback.times[playback.frame], playback.log_snr[playback.frame]
-        return walk_parts((step, self._n_steps), (playback.sample + 1, playback.n_samples), t, log_snr)
+        sample, predicted = (playback.sample + 1, playback.n_samples), playback.quantity == PREDICTED
+        return walk_parts((step, self._n_steps), sample, t, log_snr, predicted=predicted)
 
     def _catch_up(self) -> None:
         """Draw what came in, and go to the newest frame where that is wished."""
@@ -280,6 +281,6 @@ class Player:
     def _write(self) -> None:
         overlay = text_overlay(self._layers.viewer)
         self._width = canvas_size(self._layers.viewer)[1]
-        text = fitting(self._text_parts(), int(self._width / _CHARACTER_PX))
+        text = boxed(fitting(self._text_parts(), int(self._width / _CHARACTER_PX)))
         if overlay.text != text or overlay.visible != bool(text):
             overlay.text, overlay.visible = text, bool(text)

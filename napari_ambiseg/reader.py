@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_ambiseg.browser import Browser
 from napari_ambiseg.casebook import Casebook
+from napari_ambiseg.enclosed import Enclosed
 from napari_ambiseg.entries import FLAGS, ComparedWith, Entry, now
 from napari_ambiseg.layers.book import LayerBook
 from napari_ambiseg.layers.roles import EXPERTS, FIELD, MAP, SAMPLES, TRAJECTORY
@@ -54,6 +55,7 @@ class Reader:
         self._clock = ReadingClock()
         self._seen_samples: BoolArray | None = None
         self._wiped: Entry | None = None  # what there was before "nothing there"
+        self._enclosed = Enclosed()
         casebook.changed.connect(self._follow_entry)
 
     # -- flag and note ---------------------------------------------------------------------------------------------
@@ -65,7 +67,8 @@ class Reader:
 
     def write_note(self, text: str) -> None:
         """Keep a note on the case that is shown; errors as in `Casebook.change`."""
-        self._change(note=" ".join(text.split()))
+        # Half of a letter, as of an emoji that was cut, can be in no file.
+        self._change(note=" ".join(text.encode("utf-8", "replace").decode().split()))
 
     # -- the blind read --------------------------------------------------------------------------------------------
 
@@ -112,6 +115,17 @@ class Reader:
         else:
             self._change(mask=before.mask, nothing=False, **{name: getattr(before, name) for name in _anew(before)})
             self._painting.begin(case, before.mask)
+
+    def fill(self) -> None:
+        """Make part of the user's own mask what it encloses; napari's undo takes it back."""
+        case = self._browser.case
+        if case is None or not self._reading.blind:
+            return
+        self.keep_mask()
+        mask = self._entry().mask
+        if mask is not None and np.any(enclosed := self._enclosed.of(mask)):
+            self._painting.add(enclosed)
+            self.keep_mask()
 
     def reveal(self) -> None:
         """Show the others' outlines, and how far the user's own is from them.
@@ -218,6 +232,7 @@ class Reader:
         reading.flag, reading.note, reading.nothing = entry.flag, entry.note, entry.nothing
         reading.first = entry.blind
         reading.area = 0 if entry.mask is None else int(np.count_nonzero(entry.mask))
+        reading.unfilled = 0 if entry.mask is None else int(np.count_nonzero(self._enclosed.of(entry.mask)))
         is_told = bool(entry.revealed) and not reading.blind
         reading.distances = entry.distances if is_told else ()
         if not is_told:

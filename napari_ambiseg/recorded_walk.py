@@ -31,7 +31,7 @@ from training.sampling_wish import SamplingWish
 
 FILE = Path(__file__).with_name("demo_walk.npz")
 #: What it is of: a demo case on which two of four experts outlined something, and how it was drawn.
-CASE, MODEL, SAMPLES, SEED = 19, "demo", 8, 0
+CASE, MODEL, N_SAMPLES, SEED = 19, "demo", 8, 0
 _NOISE_STEP, _MASK_STEP = 1 / 16, 1 / 32  # between two stored values
 
 Int8Array = NDArray[np.int8]

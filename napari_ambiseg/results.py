@@ -49,7 +49,7 @@ class Samples:
 class Results:
     """Shows one run, and cleans it as the state's post-processing part says.
 
-    The run itself stays as it was drawn; the wish to clean stays from case to case.
+    The run itself stays as it was drawn; the wish to clean stays from case to case, and ends with their file.
 
     Parameters
     ----------
@@ -72,6 +72,8 @@ class Results:
         self._measured: tuple[Run, SampleMeasures] | None = None
         self._cleaned: tuple[Run, Cleaning, BoolArray] | None = None  # by all but the relative area
         self._curve: tuple[BoolArray, NDArray[np.float64]] | None = None
+        self._source = ""  # the last one that was open
+        state.browsing.events.source.connect(self._on_source)
         state.postprocessing.events.cleaning.connect(self.redraw)
         state.postprocessing.events.show_before.connect(self.redraw)
 
@@ -132,6 +134,12 @@ class Results:
         if self._curve is None or self._curve[0] is not masks:
             self._curve = masks, ged_by_relative_area(masks, self.run.case.masks, RELATIVE_AREAS)
         return self._curve[1]
+
+    def _on_source(self, source: str) -> None:
+        """What was set for the samples of one file is not done unseen to those of another."""
+        if self._source and source and source != self._source:
+            self._state.postprocessing.cleaning = Cleaning()
+        self._source = source or self._source
 
     def _raw(self, run: Run) -> SampleMeasures:
         """The numbers of a run as it was drawn, counted once."""

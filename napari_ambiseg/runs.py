@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from napari_ambiseg.layers.place import Place
 from napari_ambiseg.layers.roles import Origin
 from napari_ambiseg.measures import SampleMeasures
@@ -109,6 +111,11 @@ class Run:
     def cleaning_of(self, wish: Cleaning) -> Cleaning:
         """All that is wished but for a threshold, where the clean masks predicted last are not known."""
         return replace(wish, threshold=0.0) if self.x0_hat is None else wish
+
+    def is_same(self, other: Run) -> bool:
+        """Whether both are of the same masks, drawn in the same way."""
+        made = [(run.origin, run.field, run.model, run.wish, run.seed, run.n) for run in (self, other)]
+        return made[0] == made[1] and (self.masks is other.masks or bool(np.array_equal(self.masks, other.masks)))
 
     @property
     def nbytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,18 @@ from psygnal import Signal
 
 from napari_ambiseg.browser import Browser, open_cases
 from napari_ambiseg.casebook import Casebook
-from napari_ambiseg.kept_runs import absolute, is_lasting, record_of, run_of
+from napari_ambiseg.comparing import KEPT_BYTES, Comparer
+from napari_ambiseg.kept_runs import (
+    Drawing,
+    Letter,
+    absolute,
+    by_case,
+    drawings_of,
+    is_lasting,
+    is_there,
+    record_of,
+    run_of,
+)
 from napari_ambiseg.kept_settings import KeptSettings, records_of, signals_of
 from napari_ambiseg.layers.roles import Origin
 from napari_ambiseg.notices import advise
@@ -32,6 +44,7 @@ class Session:
     ----------
     state, browser, placer, runs : what is kept
     book : flags, notes and own masks of all cases
+    comparer : has the earlier drawings of each case, and knows which of them are A and B
 
     Attributes
     ----------
@@ -41,16 +54,27 @@ class Session:
 
     changed = Signal()
 
-    def __init__(self, state: ViewerState, browser: Browser, placer: Placer, runs: RunCache, book: Casebook) -> None:
+    def __init__(
+        self,
+        state: ViewerState,
+        browser: Browser,
+        placer: Placer,
+        runs: RunCache,
+        book: Casebook,
+        comparer: Comparer,
+    ) -> None:
         self._state, self._browser, self._placer, self._runs, self._book = state, browser, placer, runs, book
-        self._restored: dict[Origin, RunRecord] = {}  # drawings of a session that was opened, of cases not shown yet
+        self._comparer = comparer
+        # Drawings of a session that was opened, of cases not shown yet.
+        self._restored: dict[Origin, tuple[RunRecord, ...]] = {}
         # By identity of the masks, which stay as long as their entry; a run would keep its walk with it.
         self._packed: dict[int, tuple[BoolArray, RunRecord]] = {}
         self._stamp: tuple[int, int] | None = None  # of the user's file as this window knows it
         self.is_saved = True
         book.changed.connect(self.touch)
         finished = state.disagreement.events.processed  # is there when a drawing is finished, not while it is made
-        for signal in (state.browsing.events.index, finished, *signals_of(state)):
+        letters = state.comparing.events.first, state.comparing.events.second
+        for signal in (state.browsing.events.index, finished, *letters, *signals_of(state)):
             signal.connect(self.touch)
 
     def save(self, path: Path) -> None:
@@ -94,48 +118,69 @@ class Session:
         """What another window said and drew, beside what is here."""
         if record.cases is not None:
             _tell_of(self._book.merge(self._book.read(record.cases)))
-        here = {run.origin for run in self._runs.all()}
-        others = {origin: kept for origin, kept in _drawings(record).items() if origin not in here}
+        here = {drawing.run.origin for drawing in self.drawings()}
+        others = {origin: kept for origin, kept in by_case(record.runs).items() if origin not in here}
         self._restored = others | self._restored
 
     def record(self) -> SessionRecord:
         """What would be written now."""
-        return self.packed(self.settings(), self._runs.all())
+        return self.packed(self.without_drawings(), self.drawings())
 
-    def settings(self) -> SessionRecord:
+    def drawings(self) -> tuple[Drawing, ...]:
+        """What was drawn in this window and can be looked at or compared."""
+        return drawings_of(self._runs.all(), self._comparer.remembered())
+
+    def without_drawings(self) -> SessionRecord:
         """All but what was drawn in this window, which takes longer to pack."""
         return SessionRecord(
             saved=datetime.now().astimezone().isoformat(timespec="seconds"),
             origin=self._origin(),
             cases=self._book.as_json(),
-            runs=tuple(self._restored.values()),
+            runs=tuple(kept for of_case in self._restored.values() for kept in of_case),
             **records_of(self._state),
         )
 
-    def packed(self, record: SessionRecord, runs: Sequence[Run]) -> SessionRecord:
-        """``record`` with these drawings, each packed once: a run does not change."""
-        runs = [run for run in runs if is_lasting(run.origin.source)]
-        before = self._packed
-        self._packed = {id(run.masks): before.get(id(run.masks)) or (run.masks, record_of(run)) for run in runs}
+    def packed(self, record: SessionRecord, drawings: Sequence[Drawing]) -> SessionRecord:
+        """``record`` with these drawings, the masks of each packed once: they do not change."""
+        lasting = [drawing for drawing in drawings if is_lasting(drawing.run.origin.source)]
+        self._packed = {id(drawing.run.masks): (drawing.run.masks, self._pack(drawing)) for drawing in lasting}
         made = [packed for _, packed in self._packed.values()]
-        drawn_again = {(packed.origin.source, packed.origin.split, packed.origin.index) for packed in made}
+        drawn_again = by_case(made)
         earlier = [
-            kept
-            for kept in record.runs
-            if (kept.origin.source, kept.origin.split, kept.origin.index) not in drawn_again
+            kept for origin, of_case in by_case(record.runs).items() if origin not in drawn_again for kept in of_case
         ]
         return record.model_copy(update={"runs": (*earlier, *made)})
 
+    def _pack(self, drawing: Drawing) -> RunRecord:
+        _, packed = self._packed.get(id(drawing.run.masks), (None, None))
+        if packed is None:
+            return record_of(drawing)
+        if (packed.letter, packed.shown) == (drawing.letter, drawing.shown):
+            return packed
+        return packed.model_copy(update={"letter": drawing.letter, "shown": drawing.shown})
+
     def recall(self) -> None:
-        """Take over the drawing of the case that is shown from the session that was opened, if it has one."""
+        """Take over the drawings of the case that is shown from the session that was opened, if it has any."""
         origin, case = self._browser.origin, self._browser.case
-        kept = None if origin is None else self._restored.pop(origin, None)
-        if kept is None or origin is None or case is None:
+        of_case = () if origin is None else self._restored.pop(origin, ())
+        if not of_case or origin is None or case is None:
             return
-        try:
-            self._runs.put(run_of(kept, origin, case, self._browser.place))
-        except AmbisegError as error:
-            advise(f"the masks of {case.key} in the session cannot be shown: {error}")
+        found: list[tuple[Run, Letter]] = []
+        shown, trouble = None, ""
+        for kept in _affordable(of_case):
+            try:
+                run = run_of(kept, origin, case, self._browser.place)
+            except AmbisegError as error:
+                trouble = trouble or str(error)
+                continue
+            found.append((run, kept.letter))
+            shown = run if kept.shown or shown is None else shown
+        if shown is not None:
+            self._runs.put(shown)
+            self._comparer.recollect(found)
+        if trouble:
+            which = "the masks" if len(of_case) == 1 else f"{len(of_case) - len(found)} of {len(of_case)} drawings"
+            advise(f"{which} of {case.key} in the session cannot be shown: {trouble}")
 
     def touch(self, *_: object) -> None:
         """Something changed that is in no file of the user's."""
@@ -154,7 +199,7 @@ class Session:
         """Go on from a record: everything is checked before anything changes; errors as in `open`."""
         settings = KeptSettings.of(record)
         entries = None if record.cases is None else self._book.read(record.cases)
-        restored = _drawings(record)
+        restored = by_case(record.runs)
 
         def begin() -> None:
             # Not sooner, or what was read of the case before would be put down in this session; and not later, or
@@ -215,8 +260,16 @@ class Session:
         )
 
 
-def _drawings(record: SessionRecord) -> dict[Origin, RunRecord]:
-    return {Origin(kept.origin.source, kept.origin.split, kept.origin.index): kept for kept in record.runs}
+def _affordable(of_case: Sequence[RunRecord]) -> list[RunRecord]:
+    """In their order the newest ones that fit into the memory for comparing, and one in any case."""
+    found: list[RunRecord] = []
+    taken = 0
+    for kept in reversed(of_case):
+        taken += math.prod(kept.masks.shape)
+        if found and taken > KEPT_BYTES:
+            break
+        found.insert(0, kept)
+    return found
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -243,7 +296,7 @@ def _opened(origin: OriginRecord) -> CaseSet:
     ConfigError, DataFormatError, DeviceError
         If it is not there, cannot be read, or has no such case; nothing stays open then.
     """
-    if not is_lasting(origin.source):
+    if not is_there(origin.source):
         raise DataFormatError(f"the session is of {origin.source}, which is not there; put it back, or open it anew")
     cases = open_cases(origin.source)
     try:

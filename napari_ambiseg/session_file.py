@@ -15,10 +15,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from napari_ambiseg.settings import OUTLINE_WIDTH, STORED
 from training.atomic import write_bytes, writing
-from training.errors import DataFormatError
+from training.errors import ConfigError, DataFormatError
 from training.records import BoolArray
 
 SUFFIX = ".ambiseg.json"
@@ -27,6 +28,7 @@ _LARGEST_FILE = 256 * 2**20
 _LARGEST_MASKS = 2**31  # pixels of one drawing: 256 MiB packed
 _LONGEST_PATH = 4096  # letters
 _VERSION: Literal[1] = 1
+UNWRITABLE = "a session cannot hold a file or folder whose name is no UTF-8; rename it, and open it anew"
 _REMEDY = 'choose another file; "Save session ..." writes one'
 
 _MaskName = Annotated[str, StringConstraints(pattern=r"\A([A-Z]{1,3}|[1-9][0-9]{0,5})\z")]
@@ -117,7 +119,11 @@ class OriginRecord(_Strict):
 
 
 class RunRecord(_Strict):
-    """One drawing: what was asked for, and its masks."""
+    """One drawing: what was asked for, and its masks; of a case there may be several.
+
+    ``letter`` is that of the dock Compare, "" where it is neither, and ``shown`` is true of one that is shown with its
+    case.
+    """
 
     origin: OriginRecord
     field: str
@@ -129,6 +135,8 @@ class RunRecord(_Strict):
     provenance: dict[str, str | int | float | None]
     seconds: float = Field(ge=0)
     masks: MasksRecord
+    letter: Literal["", "A", "B"] = ""
+    shown: bool = True
 
 
 class SamplingRecord(_Strict):
@@ -213,10 +221,14 @@ def write_session(path: Path, record: SessionRecord) -> None:
     Raises
     ------
     ConfigError
-        If it cannot be written.
+        If it cannot be written, or holds a name that no file of text can.
     """
+    try:
+        text = record.model_dump_json(indent=1)
+    except PydanticSerializationError as error:  # the name of a file may hold bytes that are no letters
+        raise ConfigError(UNWRITABLE) from error
     with writing(path):
-        write_bytes(path, record.model_dump_json(indent=1).encode())
+        write_bytes(path, text.encode())
 
 
 def read_session(path: Path) -> SessionRecord:

@@ -43,12 +43,6 @@ class ShownCase:
         return "" if self._browser.case is None else self._browser.case.key
 
     @property
-    def flag(self) -> str:
-        """How the user marked it, in words; "" where nobody did."""
-        flag = self._state.reading.flag
-        return FLAGS.get(flag, flag) if flag else ""
-
-    @property
     def run(self) -> Run | None:
         """What is shown, if it is of the case that is shown."""
         run = self._results.run
@@ -77,7 +71,7 @@ class ShownCase:
         if run is None or case is None:
             raise ConfigError("there are no samples of this case yet; generate some first")
         cleaning = self._results.cleaning
-        whole = run.field.is_whole(case.image.shape)
+        whole, flag = run.field.is_whole(case.image.shape), self._state.reading.flag
         drawn = DrawnCase(
             case=case,
             samples=SampleSet(run.masks, run.seed, run.provenance),
@@ -86,6 +80,8 @@ class ShownCase:
             geometry=self._browser.geometry,
             field=None if whole else run.field,
             reading=self._reading(),
+            flag=FLAGS.get(flag, flag) if flag else "",
+            note=self._state.reading.note,
         )
         return _with_walk(drawn, run.frames)
 
@@ -115,7 +111,7 @@ class ShownCase:
         entry = self._casebook.of(origin, self._browser.key)
         if not (entry.revealed and entry.answered) or entry.mask is None or entry.mask.shape != case.image.shape:
             return None
-        return OwnReading(entry.mask, entry.blind, entry.distances, self.flag, self._state.reading.note)
+        return OwnReading(entry.mask, entry.blind, entry.distances)
 
 
 def _with_walk(drawn: DrawnCase, frames: Frames | None) -> DrawnCase:

@@ -147,7 +147,7 @@ class Disagreement:
 
 @dataclass
 class Display:
-    """Which outlines and which map lie on the image."""
+    """Which outlines and which map lie on the image, and how the image itself is shown."""
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
     map: str = NO_MAP  # one of `layers.maps.MAPS`
@@ -197,6 +197,7 @@ class Reading:
     keep: bool = False  # whether the cases that are not read yet begin blind too
     nothing: bool = False  # the user says that there is nothing to outline
     area: int = 0  # pixels of the user's own outline
+    unfilled: int = 0  # pixels that it encloses and that are not part of it
     flag: str = ""
     note: str = ""
     first: bool = False  # the own outline was made before the experts' were ever shown

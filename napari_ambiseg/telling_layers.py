@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakSet
 
+import numpy as np
+
 from napari_ambiseg.browser import Browser
 from napari_ambiseg.counts import COUNTS
 from napari_ambiseg.layers.book import LayerBook
@@ -14,7 +16,7 @@ from napari_ambiseg.state import ViewerState
 class TellingLayers:
     """Hides them until the reveal: layers that an expert of the open case drew in, and masks that were put back.
 
-    Nothing in them is changed, so that their small pictures in the list of layers stay.
+    Nothing in them is changed but their small pictures in the list of layers, which tell nothing until then either.
 
     Parameters
     ----------
@@ -47,4 +49,5 @@ class TellingLayers:
         for layer in self._layers.viewer.layers:
             if layer.visible and (COUNTS in layer.metadata or layer in drawn_in):
                 layer.visible = False
+                layer.thumbnail = np.zeros((1, 1, 4), np.uint8)  # napari makes another when it is shown again
                 self._hidden.add(layer)

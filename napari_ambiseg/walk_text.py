@@ -16,7 +16,9 @@ _SNR_WORDS = (
 )
 
 
-def walk_parts(step: tuple[int, int], sample: tuple[int, int], t: float, log_snr: float) -> tuple[str, ...]:
+def walk_parts(
+    step: tuple[int, int], sample: tuple[int, int], t: float, log_snr: float, *, predicted: bool = False
+) -> tuple[str, ...]:
     """What there is to say of a state, the most needed first.
 
     Parameters
@@ -24,11 +26,13 @@ def walk_parts(step: tuple[int, int], sample: tuple[int, int], t: float, log_snr
     step, sample : (number, of how many)
     t : diffusion time, from 1, noise, to 0, the mask
     log_snr : logarithm of signal to noise; NaN where it is not known
+    predicted : whether the clean mask is shown that the model predicts from the state, not the state
     """
     parts = ("step {}/{}".format(*step), "sample {}/{}".format(*sample))
     if math.isnan(log_snr):
         return (*parts, f"t {t:.2f}")
     words = next((words for bound, words in _SNR_WORDS if log_snr < bound), "nearly clean")
+    words = f"from {words}" if predicted else words
     return (*parts, words, f"t {t:.2f}, log SNR {log_snr:.1f}".replace("-", "−"))
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("napari-ambiseg", "torch", "numpy", "h5py", "safetensors")
@@ -33,15 +34,15 @@ class DeviceFact:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages whose numbers are in the weights."""
-    return {package: _version(package) for package in PACKAGES} | {"python": platform.python_version()}
+    return {package: package_version(package) for package in PACKAGES} | {"python": platform.python_version()}
 
 
-def _version(package: str) -> str:
-    """Of an installed package; this program runs from a checkout too, which has a commit and no version."""
+def package_version(package: str) -> str:
+    """Of an installed package; a checkout, this program's too, can be imported and has none."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return "without a version" if find_spec(package.replace("-", "_")) else "not installed"
 
 
 def git_commit() -> str | None:

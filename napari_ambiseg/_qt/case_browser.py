@@ -7,29 +7,22 @@ from typing import Any
 
 from qtpy.QtCore import QModelIndex, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QPushButton,
 )
 from superqt import QElidingLabel
 
-from napari_ambiseg._qt.case_table import (
-    CASE,
-    COLUMNS,
-    NOTE,
-    PATIENT,
-    CaseTable,
-    CaseView,
-)
+from napari_ambiseg._qt.case_table import CASE, COLUMNS, CaseTable
+from napari_ambiseg._qt.case_view import CaseView
 from napari_ambiseg._qt.dock import Dock
 from napari_ambiseg._qt.keys import hint
 from napari_ambiseg._qt.open_buttons import OpenButtons
 from napari_ambiseg._qt.queue_box import QueueBox
 from napari_ambiseg._qt.reading_box import ReadingBox
+from napari_ambiseg._qt.text_label import text_label
 from napari_ambiseg.entries import FLAGS
 from napari_ambiseg.layers.roles import Origin
 from napari_ambiseg.notices import notifying
@@ -47,7 +40,7 @@ class CaseBrowser(Dock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self._index = -1  # the case whose row was shown last
-        self._read = (-1, False, False)  # that case, and how far its blind read was
+        self._read = (-1, False, False, False)  # that case, how far its blind read was, and whether it warned
         self._wanted = False  # whether the blind read is to be brought into sight
         self._noted: Origin | None = None  # of the case that the note is on
         self._build()
@@ -56,8 +49,8 @@ class CaseBrowser(Dock):
         self.follow(
             browsing.source, browsing.splits, browsing.split, browsing.index, browsing.surveyed,
             state.listing.events.revision, self.controller.casebook.changed,
-            reading.blind, reading.keep, reading.flag, reading.note, reading.nothing, reading.area, reading.distances,
-            reading.standing, queue.total, queue.done, queue.message, state.sampling.events.status,
+            reading.blind, reading.keep, reading.flag, reading.note, reading.nothing, reading.area, reading.unfilled,
+            reading.distances, reading.standing, queue.total, queue.done, queue.message, state.sampling.events.status,
         )  # fmt: skip
 
     def start_search(self) -> None:
@@ -93,7 +86,7 @@ class CaseBrowser(Dock):
         self.split = QComboBox()
         self.split.setToolTip("Part of the file: training, validation or test cases")
         self.split.setAccessibleName("Part of the file")
-        self.split.activated.connect(lambda _: self.controller.opener.open_split(self.split.currentText()))
+        self.split.activated.connect(self._enter_split)
         self.counts = QLabel()
         self.counts.setToolTip("How many cases are listed, and of how many the experts' outlines were shown")
         row = QHBoxLayout()
@@ -122,28 +115,10 @@ class CaseBrowser(Dock):
 
     def _build_table(self) -> None:
         self.cases = CaseTable(self.controller.browser.ranking, self.state.listing)
-        self.table = CaseView()
-        self.table.setModel(self.cases)
-        header = self.table.horizontalHeader()
-        header.setSortIndicatorClearable(True)
-        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        header.setMinimumSectionSize(28)
-        self.table.setSortingEnabled(True)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setTabKeyNavigation(False)
-        self.table.setWordWrap(False)
-        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # LIDC's identifiers differ at the end
-        self.table.verticalHeader().setVisible(False)
-        self.table.verticalHeader().setDefaultSectionSize(24)
-        self.table.setToolTip("Click a row, or use the arrow keys, to open a case; click a heading to rank the cases")
-        self.table.setAccessibleName("Cases")
-        for at, column in enumerate(COLUMNS):
-            self.table.setColumnWidth(at, column.width)
-        self.table.setColumnHidden(PATIENT, True)
-        header.setSectionResizeMode(NOTE, QHeaderView.ResizeMode.Stretch)
+        self.table = CaseView(self.cases)
         self.table.selectionModel().currentRowChanged.connect(self._open_row)
+        self.resting = text_label("What tells of experts or model is not followed until you stop reading blind")
+        self.column.addWidget(self.resting)
         self.column.addWidget(self.table, 1)
 
     def _build_steps(self) -> None:
@@ -209,7 +184,8 @@ class CaseBrowser(Dock):
     def _refresh_reading(self) -> None:
         self.reading.refresh()
         reading, before = self.state.reading, self._read
-        self._read = (self.state.browsing.index, reading.blind, bool(reading.distances))
+        warns = reading.blind and reading.unfilled > 0
+        self._read = (self.state.browsing.index, reading.blind, bool(reading.distances), warns)
         if (
             self._read[0] == before[0] and self._read != before
         ):  # where the dock is low, what is new may be out of sight
@@ -241,6 +217,8 @@ class CaseBrowser(Dock):
         if self.search.text() != listing.search and not self.search.hasFocus():
             self.search.setText(listing.search)
         self._show_indicator()
+        self.resting.setText(self._resting())
+        self.resting.setVisible(bool(self.resting.text()))
         row = ranking.row(index)
         if row is None:
             self.table.clearSelection()
@@ -249,6 +227,18 @@ class CaseBrowser(Dock):
         if reordered and index == self._index:
             self.table.verticalScrollBar().setValue(scrolled)
         self._index = index
+
+    def _resting(self) -> str:
+        """Which ranking or filter waits for the end of the blind reads."""
+        listing, ranking = self.state.listing, self.controller.browser.ranking
+        waiting, follows = [], ""
+        if ranking.sort != listing.sort:
+            waiting.append(f"ranking by {next(one.name for one in COLUMNS if one.sort == listing.sort)}")
+            follows = ": J and K follow the file's order"
+        if ranking.kept != listing.kept:
+            waiting.append(f"filter {listing.kept!r}")
+        verb = "wait" if len(waiting) > 1 else "waits"
+        return f"The {' and the '.join(waiting)} {verb} until you no longer read blind{follows}." if waiting else ""
 
     def _allow_filters(self, *, every: bool) -> None:
         """Offer every filter, or those alone that tell nothing of experts and model."""
@@ -277,6 +267,10 @@ class CaseBrowser(Dock):
             index = self.cases.case_at(current.row())
             if index != self.state.browsing.index:
                 self.controller.opener.open_case(index)
+
+    def _enter_split(self, _: int) -> None:
+        with notifying():
+            self.controller.browser.enter(self.split.currentText())
 
     def _set_search(self, text: str) -> None:
         self.state.listing.search = text

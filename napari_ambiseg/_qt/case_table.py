@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt
-from qtpy.QtWidgets import QHeaderView, QTableView
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from napari_ambiseg.entries import FLAGS, Entry
 from napari_ambiseg.ranking import READ, READ_BLIND, WAITING, Ranking, progress
@@ -43,10 +41,10 @@ COLUMNS = (
     Column("Apart", f"{SCORES['ged_experts'].about} 0 is full agreement", BY_DISTANCE, 40),
     Column(
         "GED",
-        "Model against experts: generalised energy distance (V) of the last samples, and in brackets how many they "
-        "were; 0 is best. Empty until samples of the case are drawn",
+        "Model against experts: generalised energy distance (V) of the last samples, how many they were in the "
+        "tooltip; 0 is best. Empty until samples of the case are drawn",
         BY_GED,
-        58,
+        40,
     ),
     Column("Flag", "! important, ? unsure", BY_FLAG, 34),
     Column(
@@ -60,8 +58,6 @@ COLUMNS = (
 )
 CASE, SEEN, DISTANCE, GED, FLAG, PROGRESS, NOTE, PATIENT = range(len(COLUMNS))
 TELLING = (SEEN, DISTANCE, GED)  # what experts or model say: hidden in a blind read
-_CELL_MARGIN = 12  # pixels beside the text of a cell
-_LEAST_CASE = 80  # pixels of the identifier, however many other columns there are
 _SIGNS = {WAITING: "…", READ: "✓", READ_BLIND: "✓ B", "": ""}
 _HIDDEN = "·"
 
@@ -147,55 +143,11 @@ class CaseTable(QAbstractTableModel):
         return shown[column - SEEN]
 
 
-class CaseView(QTableView):
-    """Wants no more height than some rows, so that a low dock has room for what is below; a high one gives it more.
-
-    The columns share its width by `fit`.
-    """
-
-    def fit(self, ranking: Ranking, entries: Collection[Entry], *, blind: bool) -> None:
-        """Give the room of columns that are empty, or may not be told, to the identifiers, which tell cases apart.
-
-        Parameters
-        ----------
-        ranking : of the listed cases
-        entries : all that is kept of cases of this split
-        blind : whether experts and model are hidden
-        """
-        hidden = dict.fromkeys(TELLING, blind) | {
-            GED: blind or all(entry.ged is None for entry in entries),
-            NOTE: not any(entry.note for entry in entries),
-            PATIENT: ranking.keys_name_patients,
-        }
-        for column, is_hidden in hidden.items():
-            self.setColumnHidden(column, is_hidden)
-        modes, header = QHeaderView.ResizeMode, self.horizontalHeader()
-        mode = modes.Stretch if hidden[NOTE] else modes.Interactive
-        if header.sectionResizeMode(CASE) != mode:
-            header.setSectionResizeMode(CASE, mode)
-        if hidden[NOTE]:
-            return
-        others = sum(self.columnWidth(at) for at in range(SEEN, len(COLUMNS)) if at != NOTE and not hidden.get(at))
-        longest = max(map(ranking.name, range(len(ranking.keys))), key=len, default="")
-        needed = self.fontMetrics().horizontalAdvance(longest) + _CELL_MARGIN
-        room = self.viewport().width() - others - header.minimumSectionSize()
-        width = max(_LEAST_CASE, min(needed, room))
-        if self.columnWidth(CASE) != width:
-            self.setColumnWidth(CASE, width)
-
-    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Room for four rows."""
-        return QSize(300, 132)
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """The same."""
-        return self.sizeHint()
-
-
 def _about(column: int, key: str, patient: str, summary: CaseSummary | None, entry: Entry) -> str:
     if column == CASE:
+        of = "" if patient in key else f"\npatient {patient}"
         seen = f"\nexperts first seen {entry.seen}" if entry.seen else "\nnot read yet"
-        return key + seen + (f"\nread blind, revealed {entry.revealed}" if entry.revealed and entry.blind else "")
+        return key + of + seen + (f"\nread blind, revealed {entry.revealed}" if entry.revealed and entry.blind else "")
     if column == PATIENT:
         return patient
     if column in (SEEN, DISTANCE) and summary is not None and summary.fault:
@@ -224,4 +176,4 @@ def _distance(summary: CaseSummary | None) -> str:
 
 
 def _ged(entry: Entry) -> str:
-    return "" if entry.ged is None else f"{entry.ged:.2f} ({entry.n})"
+    return "" if entry.ged is None else f"{entry.ged:.2f}"

@@ -38,7 +38,7 @@ class ChangeTable(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(1)
-        for column, text in enumerate(("", "as drawn", "post-processed", "change")):
+        for column, text in enumerate(("", "as drawn", "cleaned", "change")):
             grid.addWidget(_label(text, Qt.AlignmentFlag.AlignRight), 0, column)
         self.names: list[QLabel] = []
         self.cells: list[list[QLabel]] = []

@@ -58,6 +58,7 @@ class ComparePanel(Dock):
         for button in (self.runs, self.experts):
             button.setCheckable(True)
         self._row(self.runs, self.experts)
+        self.after = text_line(self, "A and B are cleaned before they are shown and measured; Post-processing sets it")
         self.numbers = _Numbers()
         self.column.addWidget(self.numbers)
         self.advice = text_line(self, "What keeps the two from being compared fairly")
@@ -104,6 +105,8 @@ class ComparePanel(Dock):
         rows = () if blind else self.controller.comparer.rows()
         self.numbers.setVisible(any(row.first is not None or row.second is not None for row in rows))
         self.numbers.show_rows(rows)
+        self.after.setText(self.controller.comparer.cleaning)
+        self.after.setVisible(bool(self.after.text()) and not self.numbers.isHidden())
         self.advice.setText(self._advice() if both and not blind else "")
         self.advice.setVisible(bool(self.advice.text()))
 
@@ -152,21 +155,23 @@ class _Numbers(QWidget):
             self._label(0, column, text, "Difference of the two" if column == 3 else f"Run {text}").setStyleSheet(
                 "font-weight: 600;"
             )
+        self.names: dict[str, QLabel] = {}
         self.values: dict[str, tuple[QLabel, QLabel, QLabel]] = {}
 
     def show_rows(self, rows: tuple[Row, ...]) -> None:
-        """Show these numbers; the names stay the same from then on."""
+        """Show these numbers; their names and order are the same each time, only a unit may be another."""
         for at, row in enumerate(rows, start=1):
             if row.name not in self.values:
-                self._label(at, 0, row.name, row.about)
+                self.names[row.name] = self._label(at, 0, row.name, row.about)
                 first, second, change = (self._label(at, column, "", row.about) for column in (1, 2, 3))
                 self.values[row.name] = (first, second, change)
             first, second, change = self.values[row.name]
-            whole = row.name == "n"
-            first.setText(_number(row.first, whole=whole))
-            second.setText(_number(row.second, whole=whole))
-            difference = None if row.first is None or row.second is None else row.second - row.first
-            change.setText(_number(difference, signed=True, whole=whole))
+            self.names[row.name].setText(f"{row.name} ({row.unit})" if row.unit else row.name)
+            one, other = (None if value is None else round(value, row.decimals) for value in (row.first, row.second))
+            difference = None if one is None or other is None else other - one  # of what is shown
+            first.setText(_number(one, row.decimals))
+            second.setText(_number(other, row.decimals))
+            change.setText(_number(difference, row.decimals, signed=True))
 
     def _label(self, row: int, column: int, text: str, tooltip: str) -> QLabel:
         label = QLabel(text) if column else text_label(tooltip, text)  # a long name goes on in a second line
@@ -179,13 +184,12 @@ class _Numbers(QWidget):
         return label
 
 
-def _number(value: float | None, *, signed: bool = False, whole: bool = False) -> str:
+def _number(value: float | None, decimals: int, *, signed: bool = False) -> str:
     if value is None:
         return "–"
     if math.isnan(value):
         return "undefined"
-    digits = 0 if whole else 1 if abs(value) >= 100 else 3
-    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
     return text.replace("-", "−") if float(text) else text.replace("-", "").replace("+", "")  # no signed zero
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QApplication,
     QComboBox,
     QFileDialog,
     QFrame,
@@ -20,13 +19,14 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_ambiseg._qt.duration import duration
+from napari_ambiseg._qt.copy_button import CopyButton
 from napari_ambiseg._qt.text_label import text_label
 from napari_ambiseg._qt.type_size import SMALL, set_type
 from napari_ambiseg.commands import prepare_command
 from napari_ambiseg.controller import Controller
 from napari_ambiseg.converting import counted
-from napari_ambiseg.notices import notified
+from napari_ambiseg.duration import duration
+from napari_ambiseg.notices import notifying
 from napari_ambiseg.state import CANCELLING, CONVERTED, CONVERTING, COUNTING, NOTHING, OFFERED, Converting
 from training.data.forms.interface import MAX_SIDE
 from training.data.window import AUTO, SLICE, WINDOWS, titled
@@ -112,9 +112,8 @@ class ConversionBar(QFrame):
         self.browse = QPushButton("Browse ...")
         self.browse.setToolTip("Choose another place or name for the converted file")
         self.browse.clicked.connect(lambda _: self._choose_target())
-        self.copy = QPushButton("Copy command")
-        self.copy.setToolTip("The command line that converts the same, to the clipboard")
-        self.copy.clicked.connect(lambda _: QApplication.clipboard().setText(self._command()))
+        about = "The command line that converts the same, to the clipboard"
+        self.copy = CopyButton("Copy command", about, self._command)
         row = QHBoxLayout()
         row.addWidget(self.target, 1)
         row.addWidget(self.browse)
@@ -194,9 +193,9 @@ class ConversionBar(QFrame):
         self.bar.setFormat(_progress(state))
         self.bar.setUpdatesEnabled(True)
 
-    @notified
     def _convert(self) -> None:
-        self._controller.converter.start()
+        with notifying():
+            self._controller.converter.start()
 
     def _choose_target(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Convert to", self._state.target, "HDF5 (*.hdf5 *.h5)")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QApplication, QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
+from napari_ambiseg._qt.copy_button import CopyButton
 from napari_ambiseg._qt.dock import Dock, headline, text_line
 from napari_ambiseg._qt.keys import hint
 from napari_ambiseg._qt.score_table import ScoreTable
 from napari_ambiseg.layers.maps import EXPERT_VARIANCE, SAMPLE_VARIANCE, VOTES
 from napari_ambiseg.measures import SampleMeasures
-from napari_ambiseg.notices import BLIND
+from napari_ambiseg.notices import BLIND, NO_MAP_BESIDE
 from napari_ambiseg.number_table import GED, OVERLAP, as_csv
 from napari_ambiseg.state import IDLE
 
@@ -39,18 +40,19 @@ class DisagreementPanel(Dock):
         self.overlap_head.setText("<b>Overlap, presence, diversity</b>")
         self.overlap = ScoreTable(OVERLAP)
         self.column.addWidget(self.overlap)
-        self.copy = QPushButton("Copy numbers")
-        self.copy.setToolTip("All numbers of this dock in full precision, as comma-separated text for a spreadsheet")
-        self.copy.clicked.connect(self._copy)
+        about = "All numbers of this dock in full precision, as comma-separated text for a spreadsheet"
+        self.copy = CopyButton("Copy numbers", about, self._csv, self.viewer)
         self.column.addWidget(self.copy)
         self.column.addStretch(1)
         numbers, state = self.state.disagreement.events, self.state
         self.follow(
             numbers.experts, numbers.raw, numbers.processed, numbers.hover, state.display.events.map,
             state.browsing.events.key, state.sampling.events.status, state.reading.events.blind,
+            state.comparing.events.shown,
         )  # fmt: skip
 
     def _add_switches(self) -> None:
+        self._about: dict[QPushButton, str] = {}
         row = QHBoxLayout()
         row.setSpacing(6)
         self.variance = self._switch("Variance" + hint("variance"), "Where the samples disagree", SAMPLE_VARIANCE)
@@ -64,7 +66,7 @@ class DisagreementPanel(Dock):
         scale = "0 to K, one flat colour for each count" if name == VOTES else "p (1 − p), from 0 to 0.25 in every case"
         button = QPushButton(text)
         button.setCheckable(True)
-        button.setToolTip(f"{what}, as a map over the image; {scale}")
+        self._about[button] = f"{what}, as a map over the image; {scale}"
         button.setAccessibleName(f"Map: {name}")
         button.clicked.connect(lambda: self.controller.overlays.toggle(name))
         return button
@@ -119,13 +121,17 @@ class DisagreementPanel(Dock):
             (self.votes, VOTES),
         ):
             button.setChecked(shown == name)
-        has_experts = self.state.disagreement.experts is not None
-        self.variance.setEnabled(self.controller.results.samples is not None or shown == SAMPLE_VARIANCE)
-        self.expert_variance.setEnabled(has_experts)
-        self.votes.setEnabled(has_experts)
+        has_experts, is_one = self.state.disagreement.experts is not None, not self.state.comparing.shown
+        has_samples = self.controller.results.samples is not None
+        self.variance.setEnabled(is_one and (has_samples or shown == SAMPLE_VARIANCE))
+        self.expert_variance.setEnabled(is_one and has_experts)
+        self.votes.setEnabled(is_one and has_experts)
+        for button, about in self._about.items():
+            button.setToolTip(about if is_one else f"{about}. {NO_MAP_BESIDE}")
 
-    def _copy(self) -> None:
+    def _csv(self) -> str:
         numbers = self.state.disagreement
-        if numbers.raw is not None:
-            cleaned = numbers.processed if numbers.processed is not numbers.raw else None
-            QApplication.clipboard().setText(as_csv(self.state.browsing.key, numbers.raw, cleaned))
+        if numbers.raw is None:
+            return ""
+        cleaned = numbers.processed if numbers.processed is not numbers.raw else None
+        return as_csv(self.state.browsing.key, numbers.raw, cleaned)

@@ -17,13 +17,14 @@ from napari_ambiseg._qt.pair_matrix import PairMatrix, described
 from napari_ambiseg._qt.plots import SpreadPlot
 from napari_ambiseg.layers.maps import DIFFERENCE
 from napari_ambiseg.measures import ExpertMeasures
-from napari_ambiseg.notices import BLIND
+from napari_ambiseg.notices import BLIND, NO_MAP_BESIDE
 from training.export.colours import expert_letter
 from training.metrics.glossary import SCORES
 
 _AREA, _EQUIVALENT, _LONGEST = "area", "⌀ of area", "longest ⌀"
 _NOTHING_OPEN = "Open the demo cases or a file; the experts' numbers need no model."
 _UNANNOTATED = "Maps and distances of the samples come here when a model has drawn some."
+_CLICK = "Click a cell to see where its two masks differ."
 _NOTHING: NDArray[np.float64] = np.empty(0)
 
 
@@ -58,7 +59,7 @@ class ExpertsPanel(Dock):
             numbers.experts, numbers.raw, numbers.processed, numbers.hover, browsing.key,
             chosen.map, chosen.pair, chosen.hidden_experts, chosen.summary, chosen.agreement,
             chosen.staple,
-            self.state.reading.events.blind, self.viewer.events.theme,
+            self.state.reading.events.blind, self.state.comparing.events.shown, self.viewer.events.theme,
         )  # fmt: skip
 
     def _add_spread(self) -> None:
@@ -125,7 +126,11 @@ class ExpertsPanel(Dock):
         """Maps and pairs, which take in the samples as soon as there are any."""
         numbers, display = self.state.disagreement, self.state.display
         shown = numbers.processed or numbers.raw
-        self.map.show_map(has_experts=experts is not None, has_samples=self.controller.results.samples is not None)
+        self.map.show_map(
+            has_experts=experts is not None,
+            has_samples=self.controller.results.samples is not None,
+            has_place=not self.state.comparing.shown,
+        )
         distances = np.zeros((0, 0)) if experts is None else experts.distances
         n_experts = len(distances)
         if shown is not None and shown.pairs is not None:
@@ -141,14 +146,15 @@ class ExpertsPanel(Dock):
 
     def _name_pair(self, pair: tuple[str, str] | None) -> None:
         """Say the distance of a pair, by default of the one that the map shows."""
-        display = self.state.display
+        display, is_beside = self.state.display, bool(self.state.comparing.shown)
         chosen = display.pair if display.map == DIFFERENCE else None
         named = pair or chosen
         value = None if named is None else self.pairs.value(named)
         if named is None or value is None:
-            self.pair.setText("Click a cell to see where its two masks differ.")
+            self.pair.setText(NO_MAP_BESIDE if is_beside else _CLICK)
         else:
-            self.pair.setText(f"{described(named)}: {value:.2f}{' (on the image)' if named == chosen else ''}")
+            is_shown = named == chosen and not is_beside
+            self.pair.setText(f"{described(named)}: {value:.2f}{' (on the image)' if is_shown else ''}")
 
     def _on_switched(self, hidden: tuple[int, ...]) -> None:
         self.state.display.hidden_experts = hidden

@@ -11,6 +11,7 @@ from napari_ambiseg._qt.named_box import NamedBox
 from napari_ambiseg._qt.text_label import text_label
 from napari_ambiseg.controller import Controller
 from napari_ambiseg.field_remarks import remarks, where
+from napari_ambiseg.notices import notifying
 from training.data.window import LUNG, WINDOWS, titled
 
 _STEP = 8  # pixels that an arrow key moves the field by; with Shift, one
@@ -139,4 +140,5 @@ class FieldBar(QWidget):
         self.remarks.setVisible(bool(lines))
 
     def _choose_window(self, name: str | None) -> None:
-        self._controller.opener.choose_layer_window(name or "")
+        with notifying():
+            self._controller.own.choose_window(name or "")

@@ -65,6 +65,7 @@ KEYS = {
     "forward": Key(".", "One step forward", lambda c: c.player.step(1)),
     "sample": Key("N", "Next sample", lambda c: c.player.next_sample()),
     "blind": Key("B", "Blind read, or reveal", lambda c: read_blind(c)),
+    "fill": Key("I", "Blind read: fill the inside of what you painted", lambda c: c.reader.fill()),
     "flag": Key("Q", "Flag the case: important, unsure, none", lambda c: c.reader.next_flag()),
     "window": Key("W", "Next window: which values are black and white", lambda c: c.windowing.cycle()),
     "search": Key("/", "Search the cases", lambda c: search(c)),

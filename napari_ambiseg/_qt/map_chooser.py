@@ -22,6 +22,7 @@ from napari_ambiseg.layers.maps import (
     SCALES,
     VOTES,
 )
+from napari_ambiseg.notices import NO_MAP_BESIDE
 from napari_ambiseg.state import Display
 
 _TITLES = {
@@ -69,9 +70,10 @@ class MapChooser(QWidget):
         self.scale = text_label("What the colours of the map mean")
         column.addWidget(self.scale)
 
-    def show_map(self, *, has_experts: bool, has_samples: bool) -> None:
-        """Show which map is chosen; one that there is nothing to make of cannot be."""
+    def show_map(self, *, has_experts: bool, has_samples: bool, has_place: bool) -> None:
+        """Show which map is chosen; one that there is nothing to make of, or no place for, cannot be."""
         display = self._display
+        self.box.setEnabled(has_place)
         model = self.box.model()
         for at, name in enumerate(MAPS):
             possible = has_experts if name in OF_EXPERTS else has_samples if name in OF_SAMPLES else True
@@ -79,7 +81,9 @@ class MapChooser(QWidget):
                 model.item(at).setEnabled(possible)
         self.box.setCurrentIndex(MAPS.index(display.map))
         text = SCALES[display.map]
-        if display.map == DIFFERENCE and display.pair is not None:
+        if not has_place:
+            text = NO_MAP_BESIDE
+        elif display.map == DIFFERENCE and display.pair is not None:
             names = (*(f"only {name}" for name in display.pair), "both")
             colours = (*pair_colours(*display.pair), "#808080")
             chips = [

@@ -39,10 +39,11 @@ class OutputPanel(Dock):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
+        self._told = ("", "")
         self.about = text_line(self, "What would be written")
-        self.column.addLayout(self._rows())
         self.column.addWidget(self._progress_row())
         self.message = text_line(self, "What was written last, or why not")
+        self.column.addLayout(self._rows())
         self.session = SessionBox(self)
         self.column.addWidget(self.session)
         self.column.addStretch(1)
@@ -169,6 +170,9 @@ class OutputPanel(Dock):
         self.message.setText(state.message)
         self.message.setVisible(bool(state.message))
         self.session.refresh()
+        told, self._told = self._told, (state.writing, state.message)
+        if self._told != told and any(self._told):  # what was asked for may stand far below
+            self.verticalScrollBar().setValue(0)
 
     def _about(self) -> str:
         if problem := self.controller.output.problem(MASKS):

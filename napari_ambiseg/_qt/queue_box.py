@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+import math
+
+from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from napari_ambiseg.controller import Controller
+from napari_ambiseg.duration import duration
 from napari_ambiseg.notices import notifying
 from napari_ambiseg.state import BY_DISTANCE, FILE_ORDER, IDLE
+
+_LONG_S = 600  # from here on it is asked first
+_MANY = 100  # or from so many cases on, where nobody knows how long one takes
 
 
 class QueueBox(QWidget):
@@ -29,7 +35,8 @@ class QueueBox(QWidget):
         self.draw_all = QPushButton("Draw for all listed")
         self.draw_all.setToolTip(
             "Draws samples for each listed case with the sampler's settings, one after the other, in a process of its "
-            "own: go on reading meanwhile. Fills the column GED; the cases then show their samples at once"
+            "own: go on reading meanwhile. Fills the column GED; the cases then show their samples at once. Asks first "
+            "where it takes long"
         )
         self.draw_all.clicked.connect(lambda _: self._draw_or_stop())
         self.bar = QProgressBar()
@@ -72,5 +79,18 @@ class QueueBox(QWidget):
         if self._state.queue.total:
             self._controller.backlog.cancel()
             return
-        with notifying():
-            self._controller.backlog.start(self._controller.browser.ranking.order.tolist())
+        listed = self._controller.browser.ranking.order.tolist()
+        if self._may_take(*self._controller.backlog.outlook(listed)):
+            with notifying():
+                self._controller.backlog.start(listed)
+
+    def _may_take(self, count: int, seconds: float) -> bool:
+        """Ask once where it takes long: a whole data set is one click."""
+        if seconds < _LONG_S or (math.isnan(seconds) and count < _MANY):
+            return True
+        time = (
+            "Nobody knows yet how long that takes" if math.isnan(seconds) else f"That takes about {duration(seconds)}"
+        )
+        text = f"Draw samples for {count} cases?\n{time}; it can be stopped at any time, and what is drawn stays."
+        button = QMessageBox.StandardButton
+        return bool(QMessageBox.question(self, "Draw?", text, button.Yes | button.No, button.No) == button.Yes)

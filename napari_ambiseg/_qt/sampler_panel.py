@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QProgressBar, QPushButton, QSpinBox
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QPushButton, QSpinBox
 
+from napari_ambiseg._qt.cleaning_line import CleaningLine
+from napari_ambiseg._qt.copy_button import CopyButton
 from napari_ambiseg._qt.dock import Dock, text_line
-from napari_ambiseg._qt.duration import duration
 from napari_ambiseg._qt.field_bar import FieldBar
 from napari_ambiseg._qt.fold import Fold
 from napari_ambiseg._qt.keys import hint
@@ -20,6 +21,7 @@ from napari_ambiseg._qt.type_size import BUTTON, SMALL, set_type
 from napari_ambiseg._qt.wish_form import MAX_STEPS, NARROW, SAMPLERS, WishForm, put, show_number
 from napari_ambiseg.cautions import caution
 from napari_ambiseg.commands import run_command, sample_command
+from napari_ambiseg.duration import duration
 from napari_ambiseg.notices import BLIND, NOTHING_OPEN, REVEAL_FIRST, notifying
 from napari_ambiseg.state import CANCELLING, IDLE, PAUSED, SAMPLING
 from training.config import SamplerName, SamplingConfig
@@ -47,7 +49,7 @@ class SamplerPanel(Dock):
             sampling.status, sampling.progress, sampling.message, sampling.note, sampling.seconds, sampling.problem,
             sampling.provenance, sampling.warm, sampling.gave_up, self.state.browsing.events.index,
             self.state.browsing.events.key, self.state.placing.events, self.state.disagreement.events.raw,
-            reading.blind,
+            reading.blind, self.state.postprocessing.events.cleaning, self.state.disagreement.events.processed,
         )  # fmt: skip
         with notifying():
             self.controller.engine.ask_devices()
@@ -71,6 +73,8 @@ class SamplerPanel(Dock):
         self.bar.setToolTip("How many of the steps are done")
         self.column.addWidget(self.bar)
         self.message = text_line(self, "How far it is; before that, about how long it will take")
+        self.cleaning = CleaningLine(self.controller)
+        self.column.addWidget(self.cleaning)
         self.caution = text_line(self, "What to mind about these samples")
         self.caution.setStyleSheet("font-weight: 600;")
         self.on_cpu = _button(
@@ -117,7 +121,8 @@ class SamplerPanel(Dock):
         card = Fold("About the model", "What its card says: data, licence, scores", self.model.about)
         self.column.addWidget(more)
         self.column.addWidget(card)
-        self.copy = _button("Copy command", "The command line that draws the same masks, to the clipboard", self._copy)
+        about = "The command line that draws the same masks, to the clipboard"
+        self.copy = CopyButton("Copy command", about, self._command, self.viewer)
         self.unload = _button("Unload model", "End the sampling process, so that its memory is free", self._unload)
         row = QHBoxLayout()
         row.addWidget(self.copy)
@@ -132,6 +137,7 @@ class SamplerPanel(Dock):
         wish = self.state.sampling
         self.model.refresh()
         self.field.refresh()
+        self.cleaning.refresh()
         card = self.model.card
         self._refresh_buttons()
         self._refresh_wishes(card)
@@ -159,7 +165,7 @@ class SamplerPanel(Dock):
         self.pause.setText(("&Resume" if wish.status == PAUSED else "&Pause") + hint("pause"))
         self.pause.setEnabled(wish.status in (SAMPLING, PAUSED))
         self.step.setEnabled(wish.status == PAUSED)
-        self.copy.setEnabled(is_open)
+        self.copy.setEnabled(is_open and not blind)  # its field lies about the experts' marks
         self.unload.setEnabled(wish.warm and wish.status == IDLE)
 
     def _refresh_wishes(self, card: ModelCard | None) -> None:
@@ -216,13 +222,8 @@ class SamplerPanel(Dock):
     def _unload(self) -> None:
         self.controller.drawing.unload()
 
-    def _copy(self) -> None:
-        """The command of the samples that are shown; before there are any, of those that Generate would draw."""
-        with notifying():
-            QApplication.clipboard().setText(self._command())
-            self.state.sampling.message = "the command is in the clipboard"
-
     def _command(self) -> str:
+        """Of the samples that are shown; before there are any, of those that Generate would draw."""
         wish, cleaning, run = self.state.sampling, self.state.postprocessing.cleaning, self.controller.results.run
         if run is not None:
             return run_command(run, self.controller.results.cleaning)

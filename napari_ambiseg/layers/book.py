@@ -14,6 +14,7 @@ from weakref import ref
 import numpy as np
 
 from napari_ambiseg._compat import camera, without_thumbnail
+from napari_ambiseg.layers.aside import Aside
 from napari_ambiseg.layers.filling import Filler, nothing_to_see
 from napari_ambiseg.layers.roles import IMAGE, KEY, MAP, OPENED, ORDER, READING, TRAJECTORY, LayerData
 
@@ -31,6 +32,7 @@ class LayerBook:
     Attributes
     ----------
     ours : whether what happens right now to layers and sliders is done by us and not by the user; see `by_us`
+    aside : what is out of sight for a while
     in_pixels : whether ours say that they are in pixels, as the user's own beside them do: see `scale_bar.ScaleBar`
     """
 
@@ -38,6 +40,7 @@ class LayerBook:
         self._viewer = ref(viewer)
         self._visible: dict[str, bool] = {}  # what `set_visible` said, for layers that are not there yet
         self._filler = Filler()
+        self.aside = Aside(lambda: self.viewer.layers)
         self._held: dict[str, LayerData | None] = {}  # see `hold`; what waits to be shown
         self.ours = self.in_pixels = False
 
@@ -72,7 +75,7 @@ class LayerBook:
         with self.by_us():
             layer = self.find(role)
             if layer is not None and layer.ndim != len(options["scale"]):  # a slice of a volume has other axes
-                self._visible[role] = bool(layer.visible)
+                self._visible[role] = self.aside.is_on(layer)
                 self.remove(role)
                 layer = None
             if layer is None:
@@ -154,12 +157,12 @@ class LayerBook:
                 _lock(layer)
 
     def set_visible(self, role: str, visible: bool) -> None:
-        """Show or hide the layer of a role, now or when it comes."""
+        """Show or hide the layer of a role, now or when it comes; one that is aside, when it comes back."""
         self._visible[role] = visible
         if role in self._held:
             return
-        if (layer := self.find(role)) is not None and layer.visible != visible:
-            layer.visible = visible
+        if (layer := self.find(role)) is not None:
+            self.aside.set_visible(layer, visible)
 
     def hold(self, roles: Iterable[str]) -> None:
         """Empty and hide the layers of these roles; what is to be shown in them from now on waits for `release`.
@@ -170,11 +173,11 @@ class LayerBook:
             layer = self.find(role)
             if role not in self._held:
                 if layer is not None:
-                    self._visible[role] = bool(layer.visible)
+                    self._visible[role] = self.aside.is_on(layer)
                 self._empty(role)
                 self._held[role] = None
-            if layer is not None and layer.visible:
-                layer.visible = False
+            if layer is not None:
+                self.aside.set_visible(layer, False)
 
     def _empty(self, role: str) -> None:
         """Leave nothing to see, in the list of layers neither: napari makes no new thumbnail of a hidden layer."""
@@ -189,7 +192,7 @@ class LayerBook:
             if data is not None:
                 self.show(data)
             if (layer := self.find(role)) is not None:
-                layer.visible = self._visible.get(role, True)
+                self.aside.set_visible(layer, self._visible.get(role, True))
 
     def is_visible(self, role: str) -> bool:
         """Whether there is a layer of this role, and it is on."""
@@ -209,7 +212,7 @@ class LayerBook:
             layers.insert(above[0] if above else len(layers), layer)
         # napari selects what is added; the user may be in the middle of drawing on another layer.
         layers.selection.active = selected or self.find(IMAGE) or layer
-        layer.visible = role not in self._held and self._visible.get(role, layer.visible)
+        self.aside.set_visible(layer, role not in self._held and self._visible.get(role, bool(layer.visible)))
         if role == MAP:
             layer.colorbar.visible = True
         _lock(layer)

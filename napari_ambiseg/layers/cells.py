@@ -15,6 +15,7 @@ from training.export.colours import expert_letter
 from training.records import AnnotatedSlice, BoolArray
 
 CELL = "cell"  # in place of a role: no part fills such a layer but `beside.Beside`
+_ON_IMAGE = "on_image"  # whether it lies on its cell's image
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +71,19 @@ def outlines_of(case: AnnotatedSlice, number: int) -> Sequence[Any]:
     return expert_outlines(case, others, lettered=False)  # the cell says whose it is
 
 
+def is_cell(layer: Any) -> bool:
+    """Whether a layer is one of a picture side by side with others."""
+    ours = layer.metadata.get(KEY)
+    return isinstance(ours, dict) and ours.get("role") == CELL
+
+
+def lies_on_image(layer: Any) -> bool:
+    """Whether a layer of a picture is anything but its image."""
+    return is_cell(layer) and bool(layer.metadata[KEY].get(_ON_IMAGE))
+
+
 def _picture(name: str, *layers: LayerData) -> Picture:
     for at, (_, options, _) in enumerate(layers):
         options["name"] = f"{name}: {options['name']}" if at else name
-        options["metadata"][KEY] = {"role": CELL}
+        options["metadata"][KEY] = {"role": CELL, _ON_IMAGE: at > 0}
     return Picture(name, layers)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.export.colours import SAMPLE, VEIL, VEIL_OPACITY, expert_colour
+from training.export.colours import SAMPLE, VEIL, VEIL_OPACITY, YELLOW, expert_colour
 
 if TYPE_CHECKING:
     from napari.utils.colormaps import Colormap
 
-OTHER_SAMPLE = "#F0E442"  # the second one of a pair of samples
-SUMMARY = "#F0E442"  # what all, half or any of the experts mark
+OTHER_SAMPLE = YELLOW  # the second one of a pair of samples
+SUMMARY = YELLOW  # what all, half or any of the experts mark
 STAPLE = "#FFFFFF"  # the estimate by that method
 AGREEMENT = "#D55E00"  # what at least so many of them mark
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_ambiseg.layers.colours import AGREEMENT, STAPLE, SUMMARY
-from napari_ambiseg.layers.dashes import dash_dots
+from napari_ambiseg.layers.dashes import POINTS_APART, Path, dash_dots, dashes
 from napari_ambiseg.layers.lettering import TEXT_SIZE, Name, placed
 from napari_ambiseg.layers.marked import votes_of
 from napari_ambiseg.layers.outlines import outlines
@@ -18,18 +18,22 @@ from napari_ambiseg.layers.place import Place
 from napari_ambiseg.layers.roles import EXPERTS, KEY, LayerData
 from napari_ambiseg.layers.sharing import shared_out
 from napari_ambiseg.settings import OUTLINE_WIDTH
+from training.errors import ConfigError
 from training.export.colours import OWN, expert_colour, expert_letter
 from training.export.own_reading import ME
 from training.records import AnnotatedSlice, BoolArray
 
-_DASH = 2  # pixels of the slice; as long as the gap behind it
 _SHARED_DASH = 12.0  # pixels of the screen, where several experts drew the same line
-_POINTS_APART = 0.7  # pixels of the slice, of an outline, about
 _SCREEN_PIXEL = 0.2  # of a slice of 128 pixels in a window, about
 _GOLDEN = (math.sqrt(5) - 1) / 2  # of a turn, from one label to the next
 _NOWHERE = "#00000000"
 
-Path = NDArray[np.float64]
+Line = Literal["solid", "dashed", "dash-dot"]
+_CUTS: Mapping[Line, Callable[[Path], list[Path]]] = {
+    "solid": lambda path: [path],
+    "dashed": dashes,
+    "dash-dot": dash_dots,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,24 +46,31 @@ class Outline:
     label : written beside its longest path
     colour : of path and label, "#RRGGBB"
     width : of the path, in pixels of the slice
-    dashed : whether the path has gaps
+    line : how the path is drawn
     turn : where around the outline the label stands by choice, in turns clockwise from the upper left
     shown : whether it is drawn; one that is not keeps the place of its label
     lettered : whether its label is written
-    shares : whether it takes turns with others where they coincide
-    dotted : whether it is made of dashes and dots
+    shares : whether it takes turns with others where they coincide, which only a solid one can
+
+    Raises
+    ------
+    ConfigError
+        If a line with gaps is to take turns.
     """
 
     mask: BoolArray
     label: str
     colour: str
     width: float = OUTLINE_WIDTH
-    dashed: bool = False
+    line: Line = "solid"
     turn: float = 0.0
     shown: bool = True
     lettered: bool = True
     shares: bool = False
-    dotted: bool = False
+
+    def __post_init__(self) -> None:
+        if self.shares and self.line != "solid":
+            raise ConfigError(f"the outline {self.label!r} is {self.line} and cannot take turns; make it solid")
 
 
 def expert_outlines(
@@ -88,12 +99,14 @@ def summary_outlines(masks: BoolArray, width: float = OUTLINE_WIDTH) -> list[Out
     They differ by width and dashes, and each says which it is; those that are one and the same are drawn once.
     """
     count, votes = len(masks), votes_of(masks)
-    wanted = [(1, "any", 0.8, True), ((count + 1) // 2, "half", 1.0, False), (count, "all", 2.0, False)]
-    named = {least: (name, wide, dashed) for least, name, wide, dashed in wanted}  # of K = 1 and 2, the innermost
+    wanted: list[tuple[int, str, float, Line]] = [
+        (1, "any", 0.8, "dashed"), ((count + 1) // 2, "half", 1.0, "solid"), (count, "all", 2.0, "solid"),
+    ]  # fmt: skip
+    named = {least: (name, wide, line) for least, name, wide, line in wanted}  # of K = 1 and 2, the innermost
     turns = {"any": 0.25, "half": 0.0, "all": 0.5}
     return [
-        Outline(votes >= least, name if least == 1 else f"{name}: {least}", SUMMARY, wide * width, dashed, turns[name])
-        for least, (name, wide, dashed) in named.items()
+        Outline(votes >= least, name if least == 1 else f"{name}: {least}", SUMMARY, wide * width, line, turns[name])
+        for least, (name, wide, line) in named.items()
     ]
 
 
@@ -104,12 +117,12 @@ def agreement_outline(masks: BoolArray, least: int, width: float = OUTLINE_WIDTH
 
 def staple_outline(mask: BoolArray, width: float = OUTLINE_WIDTH) -> Outline:
     """The estimate by STAPLE, named as what it is."""
-    return Outline(mask, "STAPLE", STAPLE, 1.6 * width, dashed=True, turn=0.375)
+    return Outline(mask, "STAPLE", STAPLE, 1.6 * width, "dashed", turn=0.375)
 
 
 def own_outline(mask: BoolArray, width: float = OUTLINE_WIDTH) -> Outline:
     """What the reader drew: dash and dot, so that an expert's outline under it is seen in the gaps."""
-    return Outline(mask, ME, OWN, width, dotted=True, turn=0.125)
+    return Outline(mask, ME, OWN, width, "dash-dot", turn=0.125)
 
 
 def agreement_name(least: int, n_experts: int) -> str:
@@ -138,15 +151,13 @@ def experts_layer(
     """
     drawn = [(outline, own) for outline in outlined if (own := outlines(outline.mask))]
     sharing = [own if outline.shares and outline.shown else [] for outline, own in drawn]
-    shared = shared_out(sharing, max(2, round(_SHARED_DASH * screen_pixel / _POINTS_APART)))
+    shared = shared_out(sharing, max(2, round(_SHARED_DASH * screen_pixel / POINTS_APART)))
     paths: list[Path] = []
     rows: list[tuple[str, str, str, str, float]] = []
     for (outline, own), left in zip(drawn, shared, strict=True):
         if not outline.shown:
             continue
-        cut = dash_dots if outline.dotted else _dashes if outline.dashed else None
-        whole = own if cut is None else [piece for path in own for piece in cut(path)]
-        pieces = left if outline.shares else whole
+        pieces = left if outline.shares else [piece for path in own for piece in _CUTS[outline.line](path)]
         paths += pieces
         rows += [("", outline.label, outline.colour, outline.colour, outline.width)] * len(pieces)
     for text, at, outline in _labels(drawn, screen_pixel):
@@ -189,9 +200,3 @@ def _labels(
         for text, at, (outline, _) in zip(name.texts, places, members, strict=True):
             if outline.shown:
                 yield text, at, outline
-
-
-def _dashes(path: Path) -> list[Path]:
-    """Pieces of an outline, with gaps as long as they are; a point of an outline is about 0.7 pixels from the next."""
-    step = max(2, round(_DASH / _POINTS_APART))
-    return [path[at : at + step + 1] for at in range(0, len(path) - 1, 2 * step)]

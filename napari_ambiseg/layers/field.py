@@ -7,8 +7,8 @@ import numpy as np
 from napari_ambiseg.layers.place import Place
 from napari_ambiseg.layers.roles import FIELD, KEY, LayerData
 from training.data.field import Field
+from training.export.colours import YELLOW
 
-COLOUR = "#F0E442"  # Okabe and Ito's yellow, which no expert has
 _WIDTH = 0.004  # of the longer side of the slice
 
 
@@ -27,12 +27,12 @@ def field_layer(field: Field, shape: tuple[int, int], place: Place) -> LayerData
         "name": "field",
         "ndim": place.ndim,
         "shape_type": "path",
-        "edge_color": [COLOUR],
+        "edge_color": [YELLOW],
         "face_color": "transparent",
         "edge_width": [_WIDTH * max(shape)],
         "opacity": 0.9,
         "features": {"label": [f"field {field.height} x {field.width}"]},
-        "text": {"string": "{label}", "color": COLOUR, "size": 10, "anchor": "upper_left"},
+        "text": {"string": "{label}", "color": YELLOW, "size": 10, "anchor": "upper_left"},
         **place.options(),
         "metadata": {KEY: {"role": FIELD, "field": str(field)}},
     }

@@ -1,5 +1,7 @@
 """A list of cases drawn behind what is shown."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -249,3 +251,29 @@ def test_without_a_case_there_is_nothing_to_draw(controller, backstage, told):
     backstage()
     controller.backlog.start([])
     assert told() == ["open a case first: the demo cases, or a file of annotated slices"]
+
+
+def test_the_outlook_leaves_out_what_is_drawn_and_knows_when_nobody_knows(controller, engine, backstage):
+    backstage()
+    controller.opener.open_demo()
+    controller.state.sampling.seconds = 2.0
+    assert controller.backlog.outlook(range(24)) == (24, 48.0)
+    draw(controller, engine)
+    controller.state.sampling.seconds = 2.0
+    assert controller.backlog.outlook(range(24)) == (23, 46.0)
+    controller.state.sampling.seed = 1  # other samples
+    controller.state.sampling.seconds = math.nan
+    count, seconds = controller.backlog.outlook(range(24))
+    assert count == 24
+    assert math.isnan(seconds)
+
+
+def test_what_is_left_is_said_in_words(controller, engine, backstage, monkeypatch):
+    backstage()
+    controller.opener.open_demo()
+    controller.backlog.start(range(11))
+    now = controller.backlog._started + 324
+    monkeypatch.setattr("napari_ambiseg.backlog.time.monotonic", lambda: now)
+    controller.backlog.update()
+    controller.backlog.update()
+    assert controller.state.queue.message == "1 of 11 drawn, about 54 min left"

@@ -11,7 +11,7 @@ from napari_ambiseg.readers import read_slices
 from napari_ambiseg.sample_data import DemoSet, PhantomCases, demo_cases
 from napari_ambiseg.sources import HDF5
 from training.data.phantom import phantom_case
-from training.errors import DataFormatError
+from training.errors import ConfigError, DataFormatError
 
 from .played_engine import PlayedEngine, draw
 
@@ -32,7 +32,7 @@ def test_a_file_opens_at_the_first_case_of_its_first_split(controller, file):
     browsing = controller.state.browsing
     assert (browsing.splits, browsing.split, browsing.index) == (("train", "val"), "train", 0)
     assert np.array_equal(controller.layers.find(IMAGE).data, phantom_case(0, 1, 64).slice.image)
-    controller.opener.open_split("val")
+    controller.browser.enter("val")
     assert (browsing.split, browsing.index) == ("val", 0)
     assert np.array_equal(controller.layers.find(IMAGE).data, phantom_case(0, 2, 64).slice.image)
 
@@ -104,10 +104,11 @@ def test_a_bad_file_is_one_notification_and_the_open_case_stays(controller, told
     assert controller.state.browsing.index == 1
 
 
-def test_an_unknown_split_is_one_notification(controller, told, file):
+def test_an_unknown_split_is_refused_and_the_case_stays(controller, file):
     controller.opener.open_path(file)
-    controller.opener.open_split("test")
-    assert told() == ["no split 'test'; choose one of: train, val"]
+    with pytest.raises(ConfigError, match=r"^no split 'test'; choose one of: train, val$"):
+        controller.browser.enter("test")
+    assert controller.state.browsing.split == "train"
 
 
 class Torn(PhantomCases):

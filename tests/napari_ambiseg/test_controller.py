@@ -88,3 +88,18 @@ def test_a_conversion_that_ends_while_samples_are_drawn_does_not_drop_them(contr
     controller.converter.open_target()
     assert controller.state.browsing.source == converting.target
     assert not converting.unopened
+
+
+def test_the_engine_is_stopped_and_the_file_closed_though_a_part_fails_at_the_close(controller, engine, monkeypatch):
+    stopped = []
+    monkeypatch.setattr(engine, "stop", lambda: stopped.append("engine"))
+    monkeypatch.setattr(controller.browser, "close", lambda: stopped.append("browser"))
+
+    def fail():
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(controller.autosave, "close", fail)
+        with pytest.raises(RuntimeError, match="a bug"):
+            controller.close()
+    assert stopped == ["engine", "browser"]

@@ -344,3 +344,14 @@ def test_all_layers_at_once_may_be_deleted(controller, engine, viewer, told):
     draw(controller, engine)
     assert len(viewer.layers) == before
     assert told() == []
+
+
+@pytest.mark.parametrize(("steps", "words"), [((0,), "1 state"), ((0, 1), "2 states")])
+def test_what_was_cancelled_counts_its_states_in_words(controller, engine, steps, words):
+    controller.opener.open_demo()
+    controller.generate()
+    engine.load()
+    engine.step(*steps)
+    engine.answer(Cancelled(1))
+    controller.tick()
+    assert controller.state.sampling.message == f"cancelled after {words}"

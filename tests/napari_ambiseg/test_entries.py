@@ -1,13 +1,18 @@
 """Two entries of one case become one, in which nothing that the user said is lost; a case is known by its pixels."""
 
+import json
+
 import numpy as np
 import pytest
 
+from napari_ambiseg.casebook import Casebook
 from napari_ambiseg.entries import Entry, content_of, merged
+from training.errors import DataFormatError
 from training.records import AnnotatedSlice
 
 EARLY, LATE, LATEST = (f"2026-01-0{day}T12:00:00+00:00" for day in (1, 2, 3))
 DRAWN = np.eye(4, dtype=bool)
+KEPT = {"source": "demo", "split": "x", "key": "k", "mask": {"shape": [2, 2], "runs": [0, 4]}}
 
 
 def both_ways(one, other):
@@ -85,3 +90,16 @@ def test_content_tells_each_pixel_of_image_and_masks_and_nothing_else():
 def test_content_of_a_case_that_nobody_annotated():
     image = np.zeros((3, 4), np.float32)
     assert len(content_of(case(image, np.zeros((0, 3, 4), bool)))) == 64
+
+
+def test_an_area_without_end_is_refused_since_no_session_could_hold_it():
+    values = [KEPT | {"revealed": "2026-01-01T00:00:00", "distances": [["A", 0.5, 0.5, json.loads("1e999")]]}]
+    with pytest.raises(DataFormatError, match="distances"):
+        Casebook.read(values)
+
+
+@pytest.mark.parametrize("field", ["revealed", "seen", "model_seen", "changed"])
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_is_none_in_utc_is_refused_and_not_left_to_the_table(field, time):
+    with pytest.raises(DataFormatError, match=field):
+        Casebook.read([KEPT | {field: time}])

@@ -79,11 +79,11 @@ def test_a_blind_reading_is_not_led_to_the_lesion(controller, engine, viewer):
 def test_outlines_never_get_broader_than_some_pixels_of_the_screen(controller, viewer):
     controller.opener.open_demo()
     controller.tick()
-    experts, framing = controller.layers.find(EXPERTS), controller.browser.framing
+    experts, step = controller.layers.find(EXPERTS), min(controller.browser.place.scale[-2:])
     for closer in (1, 3, 3, 3):
         camera(viewer).zoom *= closer
         controller.tick()
-        assert max(experts.edge_width) * framing.pixel_on_screen < 3 * 2**0.25 + 1e-6
+        assert max(experts.edge_width) * step * camera(viewer).zoom < 3 * 2**0.25 + 1e-6
         assert max(experts.edge_width) <= controller.state.display.outline_width
 
 

@@ -27,7 +27,8 @@ NOT_KEPT = {
     "placing": {"size", "choosing", "shape", "window", "windows"},
     "listing": {"shown", "revision"},
     "queue": ALL,
-    "reading": {"blind", "nothing", "area", "flag", "note", "first", "distances", "standing"},  # the session's `cases`
+    "reading": {"blind", "nothing", "area", "flag", "note", "first", "distances", "standing",
+                "unfilled"},  # the session's `cases`
     "comparing": ALL,
     "output": ALL,
     "sessions": ALL,

@@ -163,3 +163,31 @@ def test_what_is_in_use_or_this_window_s_own_is_not_offered(window, left):
     lost.own.write_text(json.dumps(record))
     assert lost.newest() is None
     assert len(kept()) == 2
+
+
+def test_a_lost_session_is_offered_though_its_number_is_another_programs_by_now(controller, tmp_path):
+    controller.opener.open_demo()
+    controller.session.save(tmp_path / "s.ambiseg.json")
+    lost = tmp_path / "sessions" / f"{os.getppid()}-7f00{SUFFIX}"  # a living process that began after it was written
+    lost.parent.mkdir()
+    (tmp_path / "s.ambiseg.json").rename(lost)
+    before = time.time() - 30 * 24 * 3600
+    os.utime(lost, (before, before))
+    found = LostSessions("me", tmp_path / "sessions").newest()
+    assert found is not None
+    assert found[0] == lost
+
+
+def test_half_written_sessions_of_windows_that_were_killed_do_not_pile_up(tmp_path):
+    dead = 2**22 + 1  # no process has such a number
+    half = tmp_path / f".{dead}-7f00{SUFFIX}.{dead}-0badcafe.part"
+    half.write_text("{")
+    LostSessions("me", tmp_path).newest()
+    assert not half.exists()
+
+
+def test_what_a_living_window_is_writing_stays(tmp_path):
+    half = tmp_path / f".{os.getpid()}-7f00{SUFFIX}.{os.getpid()}-0badcafe.part"
+    half.write_text("{")
+    LostSessions("me", tmp_path).newest()
+    assert half.exists()

@@ -9,7 +9,7 @@ import pytest
 from napari_ambiseg.layers.book import role_of
 from napari_ambiseg.layers.roles import FIELD, IMAGE, KEY, ORDER, READING
 from napari_ambiseg.state import IDLE
-from training.errors import DataFormatError
+from training.errors import ConfigError, DataFormatError
 
 from .own_volume import SHAPE, SPACED, drawn, use
 
@@ -111,7 +111,7 @@ def test_a_field_that_the_user_placed_stays_on_the_next_slice_and_under_another_
     field = controller.state.placing.field
     controller.opener.next_case()
     assert controller.state.placing.field == field
-    controller.opener.choose_layer_window("slice")
+    controller.own.choose_window("slice")
     assert controller.state.placing.field == field
     controller.placer.reset()
     assert controller.state.placing.field == by_itself
@@ -136,7 +136,7 @@ def test_the_rectangle_of_the_field_goes_along_with_the_slice(controller, viewer
 def test_another_window_is_another_image_for_the_model(controller, viewer, volume):
     use(controller, volume)
     before = controller.case.image
-    controller.opener.choose_layer_window("lung")
+    controller.own.choose_window("lung")
     assert controller.state.placing.window == "lung"
     assert not np.array_equal(controller.case.image, before)
     assert controller.case.key == "chest[2]"
@@ -144,10 +144,10 @@ def test_another_window_is_another_image_for_the_model(controller, viewer, volum
     assert controller.state.placing.windows == ()
 
 
-def test_a_window_that_is_not_offered_is_one_line(controller, viewer, volume, told):
+def test_a_window_that_is_not_offered_is_refused(controller, viewer, volume):
     use(controller, volume)
-    controller.opener.choose_layer_window("bone")
-    assert "choose one of: as shown, lung, slice" in told()[-1]
+    with pytest.raises(ConfigError, match="no window 'bone' for this layer; choose one of: as shown, lung, slice"):
+        controller.own.choose_window("bone")
 
 
 def test_experts_of_a_layer_are_measured(controller, viewer, volume):

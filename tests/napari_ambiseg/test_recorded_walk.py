@@ -6,7 +6,7 @@ import training
 from napari_ambiseg.layers.case import opened_layers
 from napari_ambiseg.layers.roles import IMAGE, KEY, Origin
 from napari_ambiseg.playing_sample import demo_trajectory
-from napari_ambiseg.recorded_walk import CASE, FILE, MODEL, SAMPLES, SEED, RecordedWalk
+from napari_ambiseg.recorded_walk import CASE, FILE, MODEL, N_SAMPLES, SEED, RecordedWalk
 from napari_ambiseg.sample_data import DEMO, SPLIT, PhantomCases
 from training.records import Step
 
@@ -16,7 +16,7 @@ STATES = 11
 def test_the_file_is_what_the_demo_model_draws():
     segmenter, kept = training.load_segmenter(MODEL, device="cpu"), RecordedWalk.read()
     x_t, x0_hat = kept.states()
-    steps = list(segmenter.walk(PhantomCases()[CASE].image, SAMPLES, SEED))
+    steps = list(segmenter.walk(PhantomCases()[CASE].image, N_SAMPLES, SEED))
     np.testing.assert_allclose(kept.t, [step.t for step in steps], rtol=1e-6)
     np.testing.assert_allclose(kept.log_snr, [step.log_snr for step in steps], rtol=1e-5)
     for noisy, predicted, step in zip(x_t, x0_hat, steps, strict=True):
@@ -46,14 +46,14 @@ def test_it_opens_its_case_and_plays_without_a_sampling_process(controller, engi
     playback, numbers = controller.state.playback, controller.state.disagreement
     assert (controller.state.browsing.source, controller.state.browsing.index) == (DEMO, CASE)
     assert playback.playing
-    assert (len(playback.times), playback.frame, playback.n_samples) == (STATES, 0, SAMPLES)
-    assert [measures.n for measures in playback.measures] == [SAMPLES] * STATES
+    assert (len(playback.times), playback.frame, playback.n_samples) == (STATES, 0, N_SAMPLES)
+    assert [measures.n for measures in playback.measures] == [N_SAMPLES] * STATES
     assert playback.sample == 7  # the largest: another one may be empty, and nothing would be seen
     assert engine.requests == []
     playback.advance()
     assert playback.frame == 1
     controller.tick()
-    assert numbers.raw.n == SAMPLES
+    assert numbers.raw.n == N_SAMPLES
     assert numbers.raw.scores == playback.measures[-1].scores  # the masks are where the walk ends
 
 
@@ -62,14 +62,14 @@ def test_it_is_kept_for_its_case_as_a_drawing_is(controller):
     controller.opener.next_case()
     assert controller.results.run is None
     controller.opener.next_case(-1)
-    assert controller.results.run.n == SAMPLES
+    assert controller.results.run.n == N_SAMPLES
     assert controller.state.playback.frame == STATES - 1
 
 
 def test_a_script_gets_plain_layers(monkeypatch):
     monkeypatch.setattr("napari.current_viewer", lambda: None)
     (image, _, _), (masks, options, kind) = demo_trajectory()
-    assert (image.shape, masks.shape, kind) == ((128, 128), (SAMPLES, STATES, 128, 128), "image")
+    assert (image.shape, masks.shape, kind) == ((128, 128), (N_SAMPLES, STATES, 128, 128), "image")
     assert "metadata" not in options  # it is the user's own
 
 
@@ -80,7 +80,7 @@ def test_the_layer_that_napari_wants_is_taken_over_and_the_walk_plays_on(control
     controller.tick()
     assert [layer.metadata[KEY]["role"] for layer in viewer.layers].count(IMAGE) == 1
     assert controller.state.playback.playing
-    assert controller.results.run.n == SAMPLES
+    assert controller.results.run.n == N_SAMPLES
 
 
 def test_in_a_window_it_opens_the_docks_and_plays(controller, viewer, monkeypatch):

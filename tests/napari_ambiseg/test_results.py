@@ -133,3 +133,21 @@ def test_forgotten_samples_leave_an_empty_layer_and_a_deleted_one_comes_back(dra
     assert again is not None
     drawn.opener.next_case()
     assert len(again.data) == 0
+
+
+def test_post_processing_ends_with_the_file_that_it_was_set_for(controller, file):
+    controller.opener.open_demo()
+    clean(controller, relative_area=0.8)
+    controller.opener.next_case()
+    assert controller.results.cleaning == Cleaning(relative_area=0.8)
+    controller.opener.open_path(file)
+    assert controller.state.postprocessing.cleaning == Cleaning()
+    clean(controller, relative_area=0.5)
+    controller.browser.enter("val")
+    assert controller.state.postprocessing.cleaning == Cleaning(relative_area=0.5)
+
+
+def test_post_processing_set_before_anything_is_open_stays(controller):
+    controller.state.postprocessing.cleaning = Cleaning(fill_holes=True)
+    controller.opener.open_demo()
+    assert controller.state.postprocessing.cleaning == Cleaning(fill_holes=True)

@@ -252,3 +252,18 @@ def wait_for_autosave(controller, writes=True):
     if writes:
         assert read_session(writer._lost.own).runs
         assert controller.state.sessions.saved
+
+
+def test_a_session_that_is_saved_while_the_data_are_away_keeps_case_and_drawings(controller, engine, file, tmp_path):
+    controller.opener.open_path(file)
+    controller.tick()
+    draw(controller, engine)
+    path = tmp_path / "s.ambiseg.json"
+    controller.session.save(path)
+    assert read_session(path).origin is not None
+    assert len(read_session(path).runs) == 1
+    file.rename(tmp_path / "away")  # a network drive that is gone for a moment
+    controller.reader.write_note("large")
+    controller.session.save(path)
+    assert read_session(path).origin is not None
+    assert len(read_session(path).runs) == 1

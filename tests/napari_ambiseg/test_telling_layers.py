@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from napari_ambiseg.counts import COUNTS
+
 from .own_volume import SPACED, drawn, use
+from .played_engine import draw
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_one_that_the_user_had_off_stays_off(controller, volume, experts):
 def test_they_stay_hidden_on_the_next_slices_and_by_another_window(controller, viewer, volume, experts):
     use(controller, volume, *experts)
     controller.state.reading.keep = True
-    for move in (controller.opener.next_case, lambda: controller.opener.choose_layer_window("slice")):
+    for move in (controller.opener.next_case, lambda: controller.own.choose_window("slice")):
         move()
         controller.tick()
         assert controller.state.reading.blind
@@ -75,3 +78,22 @@ def test_layers_that_are_gone_or_of_other_data_are_nobodys_business(controller, 
     controller.tick()
     assert experts[1].visible  # it says nothing of the demo cases
     controller.reader.toggle()
+
+
+def test_the_small_picture_of_masks_that_were_put_back_tells_nothing_in_a_blind_read(controller, engine):
+    controller.opener.open_demo()
+    controller.tick()
+    draw(controller, engine)
+    controller.put_masks_back()
+    controller.tick()
+    (layer,) = (layer for layer in controller.viewer.layers if COUNTS in layer.metadata)
+    layer.refresh()
+    before = layer.thumbnail.copy()
+    assert before[..., :3].any()
+    controller.reader.toggle()
+    controller.tick()
+    assert not layer.visible
+    assert not layer.thumbnail[..., :3].any()
+    controller.reader.toggle()
+    controller.tick()
+    np.testing.assert_array_equal(layer.thumbnail, before)

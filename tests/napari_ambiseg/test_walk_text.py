@@ -23,6 +23,12 @@ def test_parts_are_dropped_from_the_right_until_the_line_fits(length, text):
     assert fitting(walk_parts((7, 10), (3, 16), 0.3, -3.3), length) == text
 
 
+def test_a_predicted_mask_is_predicted_from_noise_and_is_none():
+    parts = walk_parts((7, 10), (3, 16), 0.3, -3.3, predicted=True)
+    assert parts == ("step 7/10", "sample 3/16", "from mostly noise", "t 0.30, log SNR −3.3")
+    assert walk_parts((0, 4), (1, 6), 1.0, math.nan, predicted=True) == walk_parts((0, 4), (1, 6), 1.0, math.nan)
+
+
 def test_an_unknown_signal_to_noise_is_not_mentioned():
     assert walk_parts((0, 4), (1, 6), 1.0, math.nan) == ("step 0/4", "sample 1/6", "t 1.00")
 

@@ -80,7 +80,7 @@ def test_it_works_without_torch():
     assert subprocess.run([sys.executable, "-P", "-c", code], timeout=60).returncode == 0  # noqa: S603
 
 
-def test_a_program_that_runs_from_a_checkout_has_no_version(monkeypatch):
+def test_what_can_be_imported_alone_has_no_version_and_what_cannot_is_not_installed(monkeypatch):
     known = machine.version
 
     def absent(package):
@@ -89,5 +89,6 @@ def test_a_program_that_runs_from_a_checkout_has_no_version(monkeypatch):
         return known(package)
 
     monkeypatch.setattr(machine, "version", absent)
-    assert machine.versions()["napari-ambiseg"] == "not installed"
+    assert machine.versions()["napari-ambiseg"] == "without a version"
+    assert machine.package_version("nothing-of-this-name") == "not installed"
     assert machine.versions()["torch"] == known("torch")

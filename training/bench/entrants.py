@@ -141,7 +141,7 @@ def compete(
     products = product_contenders(device)
     contenders = [*products, *(Contender(entrant.name, entrant.call) for entrant in entrants)]
     seconds = interleave(contenders, rounds, device, tick)
-    ceilings = {
+    product_rates = {
         precision: product_gflop(device) / median(seconds[product.name])
         for precision, product in zip(PRECISIONS, products, strict=True)
     }
@@ -153,7 +153,7 @@ def compete(
             "parameters": sum(parameter.numel() for parameter in entrant.network.parameters()),
             "GFLOP/image": entrant.gflop / images,
             "GFLOP/s": rate,
-            "% of product": 100 * rate / ceilings[entrant.precision],
+            "% of product": 100 * rate / product_rates[entrant.precision],
         }
         if peak_tflops is not None and entrant.precision == "bf16":
             columns["% of peak"] = 100 * rate / (1e3 * peak_tflops)
@@ -162,9 +162,9 @@ def compete(
         return columns
 
     rows = tuple(Row(entrant.name, seconds[entrant.name], facts(entrant)) for entrant in entrants)
-    ceiling_rows = tuple(
+    product_rows = tuple(
         Row(product.name, seconds[product.name], {"GFLOP/s": rate})
-        for product, rate in zip(products, ceilings.values(), strict=True)
+        for product, rate in zip(products, product_rates.values(), strict=True)
     )
     baselines = tuple(f"{OURS}-{precision}" for precision in PRECISIONS)
-    return Group(title, rows, baselines), Group("One matrix product, in the same rounds", ceiling_rows, ())
+    return Group(title, rows, baselines), Group("One matrix product, in the same rounds", product_rows, ())

@@ -38,7 +38,7 @@ def count_gflop(call: Callable[[], object]) -> float:
 
 
 def product_contenders(device: torch.device) -> list[Contender]:
-    """A matrix product in each precision: the practical ceiling of this machine, now."""
+    """A matrix product in each precision: what this machine computes at most in practice, now."""
     return [Contender(f"product-{name}", _product(device, dtype)) for name, dtype in PRECISIONS.items()]
 
 

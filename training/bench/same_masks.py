@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from training.bench.accuracy import cost_against
+from training.bench.bare_segmenter import BareSegmenter
 from training.bench.drawers import FLIPS
 from training.bench.machine import describe_machine
 from training.bench.outcome import Fact, Gate, Group, Outcome, Row
@@ -30,7 +31,6 @@ from training.diffusion.samplers import Sampler
 from training.machine import peak_memory_mib
 from training.precision import Precision
 from training.records import BoolArray, FloatArray
-from training.segmenters.diffusion import DiffusionSegmenter
 from training.segmenters.experts import require_samples
 
 CPU = torch.device("cpu")
@@ -234,14 +234,14 @@ class _Study:
         segmenter.network.register_forward_pre_hook(full)
         return segmenter.draw(picture, n, _SEED).masks, failed
 
-    def _segmenter(self, way: Way, device: torch.device) -> DiffusionSegmenter:
+    def _segmenter(self, way: Way, device: torch.device) -> BareSegmenter:
         network = copy.deepcopy(self._denoiser)
         network.prediction = Retold(network.prediction, PREDICTIONS[way.prediction])  # type: ignore[index]
         sampler: Sampler = SAMPLERS[way.sampler]
-        return DiffusionSegmenter(network, sampler, self._steps, precision=way.precision, device=device)
+        return BareSegmenter(network, sampler, self._steps, precision=way.precision, device=device)
 
 
-def _watched(segmenter: DiffusionSegmenter, picture: FloatArray, samples: int) -> FloatArray:
+def _watched(segmenter: BareSegmenter, picture: FloatArray, samples: int) -> FloatArray:
     *_, last = segmenter.walk(picture, samples, _SEED)
     return last.x0_hat
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 
 from training.bench.accuracy import flip_limit
-from training.bench.ceiling import Ceiling, bytes_per_second, sampling_operations
+from training.bench.counted_limit import Speeds, bytes_per_second, sampling_operations
 from training.bench.drawers import FLIPS, Task
 from training.bench.entrants import OURS, PLAIN, Entrant, compete, entrants_asked_for
 from training.bench.fresh import fresh_denoiser
@@ -99,12 +99,12 @@ def _findings(groups: tuple[Group, Group], task: Task, config: Config) -> tuple[
         return ()
     flop = 1e9 * float(str(groups[1].row("product-bf16").facts["GFLOP/s"]))
     operations = sampling_operations(task.denoiser, config.image_size, task.samples)
-    floor = task.steps * Ceiling(flop, bytes_per_second(task.device)).seconds(operations)
+    limit = task.steps * Speeds(flop, bytes_per_second(task.device)).counted_limit(operations)
     is_papers = task.device.type == "cuda" and config.network == NetworkConfig() and config.image_size == 128
     if task.samples < _MANY:
         judged = is_papers and (task.samples, task.steps) == (16, 10)
-        return (Finding("sampling-16", 1e3 * own[0].median, judged, 1e3 * floor),)
-    return (Finding("sampling-256", 100 * floor / own[0].median, is_papers and task.steps == 10),)
+        return (Finding("sampling-16", 1e3 * own[0].median, judged, 1e3 * limit),)
+    return (Finding("sampling-256", 100 * limit / own[0].median, is_papers and task.steps == 10),)
 
 
 def _entrants(task: Task, config: Config, asked: Mapping[str, Sequence[Precision]]) -> Iterator[Entrant]:

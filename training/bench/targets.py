@@ -50,13 +50,14 @@ class Finding:
     target : its key
     value : in its unit
     judged : whether it was measured as it was promised; a target of a GPU says nothing of a CPU or a small network
-    floor : the counted limit of the hardware, in the same unit; None where there is none
+    counted_limit : the least that the hardware can take (`training.bench.counted_limit`), in the same unit; None where
+        none was counted
     """
 
     target: str
     value: float
     judged: bool = True
-    floor: float | None = None
+    counted_limit: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -68,9 +69,9 @@ class Finding:
     def line(self) -> str:
         """For a terminal."""
         target = TARGETS[self.target]
-        floor = "" if self.floor is None else f"; the counted limit is {self.floor:.3g}"
+        limit = "" if self.counted_limit is None else f"; the counted limit is {self.counted_limit:.3g}"
         value = "undefined" if math.isnan(self.value) else f"{self.value:.3g}"
-        return f"{target.what}: {value} {target.unit} ({target.wish()}{floor}) -- {self.verdict}".replace("  ", " ")
+        return f"{target.what}: {value} {target.unit} ({target.wish()}{limit}) -- {self.verdict}".replace("  ", " ")
 
 
 _FLIPS = "pixels of a million"
@@ -88,8 +89,8 @@ _ALL = (
     Target("sampling-16", "16 masks in 10 steps at 128 x 128", "ms", 12, then=5, is_speed=True),
     Target("sampling-256", "256 masks in 10 steps at 128 x 128: share of the counted limit", "%", 20, True, 35, True),
     Target("training-step", "one training step of 8 slices at 128 x 128", "ms", 3, then=1.5, is_speed=True),
-    Target("data-path", "time that making batches adds to training", "%", 5, is_speed=True),
-    Target("metrics-path", "time that reading and scoring add to drawing in an evaluation", "%", 5, is_speed=True),
+    Target("waiting", "time that making batches adds to training", "%", 5, is_speed=True),
+    Target("scoring", "time that reading and scoring add to drawing in an evaluation", "%", 5, is_speed=True),
     Target("evaluation", "2,827 slices x 16 masks, scored raw and post-processed", "s", 60, is_speed=True),
 )
 TARGETS: Mapping[str, Target] = {target.key: target for target in _ALL}

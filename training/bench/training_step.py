@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
-from training.bench.ceiling import Ceiling, bytes_per_second, training_operations
+from training.bench.counted_limit import Speeds, bytes_per_second, training_operations
 from training.bench.entrants import OURS, PLAIN, Entrant, compete, entrants_asked_for
 from training.bench.fresh import fresh_denoiser
 from training.bench.machine import describe_machine
@@ -107,9 +107,9 @@ def _findings(groups: tuple[Group, Group], config: Config, steps: int, device: t
     flop = 1e9 * float(str(groups[1].row("product-bf16").facts["GFLOP/s"]))
     denoiser, batch = fresh_denoiser(config).to(device), config.fit.batch_size
     operations = training_operations(denoiser, build_objective(config), config.image_size, batch)
-    floor = Ceiling(flop, bytes_per_second(device)).seconds(operations)
+    limit = Speeds(flop, bytes_per_second(device)).counted_limit(operations)
     judged = device.type == "cuda" and config.network == NetworkConfig() and (config.image_size, batch) == (128, 8)
-    return (Finding("training-step", 1e3 * own[0].median / steps, judged, 1e3 * floor),)
+    return (Finding("training-step", 1e3 * own[0].median / steps, judged, 1e3 * limit),)
 
 
 def _without_extras(config: Config) -> Config:

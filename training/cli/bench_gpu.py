@@ -36,18 +36,18 @@ def losses(
     preset: Annotated[str, typer.Option(help="What to train: a preset or a .toml file.")] = "demo",
     set_: Set = None,
     device: Device = "auto",
+    size: Annotated[int, typer.Option(help="Pixels per side, whatever the preset says: the CPU trains too.")] = 64,
     steps: Annotated[int, typer.Option(help="Of training, a multiple of 20.")] = 200,
     as_json: AsJson = False,
 ) -> None:
     """Train on the device and on the CPU.  Exits with 1 if their losses come apart."""
-    from training.bench.loss_curves import bench_losses
+    from training.bench.losses import bench_losses
     from training.device import pick_device
     from training.presets import load_config
 
     with bar() as tick:
-        outcome = bench_losses(
-            load_config(preset, ["image_size=64", *(set_ or [])]), pick_device(device), steps=steps, tick=tick
-        )
+        config = load_config(preset, [f"image_size={size}", *(set_ or [])])
+        outcome = bench_losses(config, pick_device(device), steps=steps, tick=tick)
     tell(outcome, as_json)
 
 
@@ -78,13 +78,13 @@ def waiting(
     as_json: AsJson = False,
 ) -> None:
     """Whether training waits for its batches, and what the device is busy with, by torch's profiler."""
-    from training.bench.critical_path import bench_critical_path
+    from training.bench.waiting import bench_waiting
     from training.device import pick_device
     from training.presets import load_config
 
     config = load_config(preset or DEFAULT_PRESET, set_ or [])
     with bar() as tick:
-        outcome = bench_critical_path(config, pick_device(device), steps=steps, rounds=rounds, tick=tick)
+        outcome = bench_waiting(config, pick_device(device), steps=steps, rounds=rounds, tick=tick)
     tell(outcome, as_json)
 
 
@@ -100,7 +100,7 @@ def evaluation(
     as_json: AsJson = False,
 ) -> None:
     """Train a network for a moment, and evaluate it from end to end: read, draw, score raw and post-processed."""
-    from training.bench.end_to_end import bench_evaluation
+    from training.bench.evaluation import bench_evaluation
     from training.device import pick_device
     from training.presets import load_config
 

@@ -9,8 +9,10 @@ SAMPLE, CLEANED = "#FFFFFF", "#D55E00"
 #: A light veil over what is predicted to be in the mask, red, green and blue, and its opacity at values from 0 (surely
 #: outside) over 0.5 (the mask's border) to 1: the lesion must be seen through it.
 VEIL, VEIL_OPACITY = (255, 242, 140), ((0.0, 0.0), (0.3, 0.05), (0.5, 0.15), (1.0, 0.25))
-#: The reader's own outline: Okabe and Ito's yellow, which no expert has; its line is dash and dot.
-OWN = "#F0E442"
+#: Okabe and Ito's, which no expert has.
+YELLOW = "#F0E442"
+#: The reader's own outline; its line is dash and dot.
+OWN = YELLOW
 
 # Okabe and Ito's that are seen on grey, then Tol's "muted" ones.
 _EXPERTS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#DDCC77", "#88CCEE", "#AA4499", "#44AA99")

@@ -45,6 +45,7 @@ class DrawnCase:
     steps : index of each state of the trajectory in the walk, where not all of them were kept
     n_steps : of the whole walk, where the trajectory breaks off before its end
     reading : what the reader of the case drew, where somebody did
+    flag, note : how the reader marked the case, and what was written about it; "" where there is none
 
     Raises
     ------
@@ -62,6 +63,8 @@ class DrawnCase:
     steps: tuple[int, ...] = ()
     n_steps: int = 0
     reading: OwnReading | None = None
+    flag: str = ""
+    note: str = ""
 
     def __post_init__(self) -> None:
         where = self.case.image.shape if self.field is None else (self.field.height, self.field.width)

@@ -64,14 +64,11 @@ class OwnReading:
     mask : (H, W) bool, of the whole slice; all False is the answer that there is nothing
     blind : whether it was made before the experts' outlines were ever shown
     distances : see `distances`
-    flag, note : the reader's, in words; "" where there is none
     """
 
     mask: BoolArray
     blind: bool
     distances: tuple[Distance, ...] = ()
-    flag: str = ""
-    note: str = ""
 
     @property
     def when(self) -> str:

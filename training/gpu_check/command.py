@@ -10,7 +10,7 @@ from pathlib import Path
 from training.atomic import write_bytes, writing
 from training.errors import AmbisegError
 from training.gpu_check.check import MINUTES, run_check
-from training.gpu_check.page import page
+from training.gpu_check.page import measured_parts, page
 from training.gpu_check.parts import PARTS, missing_packages
 from training.gpu_check.record import Record
 from training.gpu_check.settings import Settings
@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tell=_say,
         )
         where = wish.page or (PAGE if is_worth_publishing(records, settings) else wish.out / PAGE.name)
+        if where == PAGE and (lost := lost_parts(records, PAGE.read_text(encoding="utf-8"))):
+            where = wish.out / PAGE.name
+            _say(f"{PAGE} is left as it is: it has numbers of {', '.join(lost)}, which were not measured here")
         with writing(where):
             before = where.read_text(encoding="utf-8") if where.is_file() else ""
             write_bytes(where, page(records, settings, before).encode())
@@ -50,6 +53,13 @@ def is_worth_publishing(records: Sequence[Record], settings: Settings) -> bool:
     """Whether these numbers belong on the project's own page: of a GPU, at full size, from a checkout."""
     outcome = records[0].outcome
     return not settings.is_smoke and outcome is not None and outcome["settings"]["cuda"] is not None and PAGE.is_file()
+
+
+def lost_parts(records: Sequence[Record], told: str) -> list[str]:
+    """The parts whose numbers a page has and these records have not: they would be lost with it."""
+    done = {record.part for record in records if record.status == "done"}
+    had = measured_parts(told)
+    return [part.name for part in PARTS if part.name in had - done]
 
 
 def _parser() -> argparse.ArgumentParser:

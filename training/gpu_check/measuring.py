@@ -7,8 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +17,7 @@ from training.bench.outcome import Fact, Gate, Outcome
 from training.bench.targets import Finding
 from training.device import pick_device
 from training.gpu_check.settings import Settings
-from training.machine import peak_memory_mib
+from training.machine import package_version, peak_memory_mib
 from training.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -57,7 +55,7 @@ def machine(_: Settings, device: torch.device) -> Outcome:
         "memory GiB": facts["memory_gib"],
         "system": facts["system"],
         "python": platform.python_version(),
-        **{package: _version(package) for package in _PACKAGES},
+        **{package: package_version(package) for package in _PACKAGES},
     }
     return Outcome("The machine", more, facts | {"peak_memory_mib": peak_memory_mib()}, ())
 
@@ -103,7 +101,7 @@ def training(settings: Settings, device: torch.device) -> Outcome:
 
 def evaluation(settings: Settings, device: torch.device) -> Outcome:
     """The validation split's size, raw and post-processed."""
-    from training.bench.end_to_end import bench_evaluation
+    from training.bench.evaluation import bench_evaluation
 
     data = None if settings.data is None else Path(settings.data)
     if settings.is_smoke:
@@ -111,13 +109,13 @@ def evaluation(settings: Settings, device: torch.device) -> Outcome:
     return bench_evaluation(PRESETS["recommended"], device, data=data)  # the targets that are learnt quickest
 
 
-def critical_path(settings: Settings, device: torch.device) -> Outcome:
+def waiting(settings: Settings, device: torch.device) -> Outcome:
     """Steps with and without making batches, and where the time goes."""
-    from training.bench.critical_path import bench_critical_path
+    from training.bench.waiting import bench_waiting
 
     if settings.is_smoke:
-        return bench_critical_path(PRESETS["tiny"], device, steps=2, rounds=1, slices=4)
-    return bench_critical_path(PRESETS["paper-128"], device)
+        return bench_waiting(PRESETS["tiny"], device, steps=2, rounds=1, slices=4)
+    return bench_waiting(PRESETS["paper-128"], device)
 
 
 def memory(settings: Settings, device: torch.device) -> Outcome:
@@ -129,7 +127,7 @@ def memory(settings: Settings, device: torch.device) -> Outcome:
 
 def losses(settings: Settings, device: torch.device) -> Outcome:
     """200 steps on both, of the small network, since the CPU takes them too."""
-    from training.bench.loss_curves import bench_losses
+    from training.bench.losses import bench_losses
 
     if settings.is_smoke:
         return bench_losses(PRESETS["tiny"], device, steps=20, slices=8)
@@ -184,7 +182,7 @@ MEASURES: Mapping[str, Measure] = {
     "training": training,
     "many-masks": many_masks,
     "evaluation": evaluation,
-    "critical-path": critical_path,
+    "waiting": waiting,
     "memory": memory,
     "losses": losses,
     "device-tests": device_tests,
@@ -213,13 +211,6 @@ class _Tally:
         if report.failed:
             reason = str(report.longreprtext).splitlines() or [""]
             self.failed.append(f"{report.nodeid}: {reason[-1]}")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "without a version" if find_spec(package) else None
 
 
 def _driver() -> str | None:

@@ -49,7 +49,7 @@ def page(records: Sequence[Record], settings: Settings, before: str = "") -> str
 def _state(records: Sequence[Record], settings: Settings) -> str:
     done = [record for record in records if record.status == "done" and record.part != PARTS[0].name]
     if not done:
-        return "**Nothing has been measured yet.** No machine with a GPU has run this command."
+        return f"**Nothing has been measured yet.** {_why_nothing(records)}"
     if settings.is_smoke:
         return "**A smoke test.** Tiny sizes prove that the command runs; its numbers mean nothing."
     commits = ", ".join(sorted({record.commit or "unknown" for record in done}))
@@ -58,6 +58,23 @@ def _state(records: Sequence[Record], settings: Settings) -> str:
     wrong = [record.part for record in records if record.status != "not asked" and not record.is_right]
     verdict = f"Not as it should be: {', '.join(wrong)}." if wrong else "All that was measured is as it should be."
     return f"Measured on {measured}, commit {commits} (a plus: files differed from it). {verdict}"
+
+
+def _why_nothing(records: Sequence[Record]) -> str:
+    machine = records[0] if records else None
+    if machine is not None and machine.outcome is None:
+        return f"The command does not know its machine: {machine.reason or machine.status}."
+    facts = machine.outcome["settings"] if machine is not None and machine.outcome is not None else {}
+    if facts.get("cuda") is None:
+        return "No machine with a GPU has run this command."
+    tried = [f"{record.part} ({record.status})" for record in records[1:] if record.status != "not asked"]
+    return f"The command ran on {facts['device']}; not done: {', '.join(tried) or 'all parts'}."
+
+
+def measured_parts(told: str) -> set[str]:
+    """The parts whose numbers a page tells, by the table of its parts."""
+    section = told.partition("\n## Parts\n")[2].partition("\n## ")[0]
+    return {part.name for part in PARTS if f"\n| {part.name} | done |" in section}
 
 
 def _targets(by_part: Mapping[str, Record]) -> str:
@@ -76,9 +93,9 @@ def _measured(target: Target, finding: Finding | None, record: Record | None) ->
         reason = f": {record.reason}" if record is not None and record.reason else ""
         return ["-", "-", f"not measured{reason}"]
     unit = f" {target.unit}" * bool(target.unit)
-    floor = "-" if finding.floor is None else f"{finding.floor:.3g}{unit}"
+    limit = "-" if finding.counted_limit is None else f"{finding.counted_limit:.3g}{unit}"
     verdict = f"**{finding.verdict}**" if finding.verdict == "not met" else finding.verdict
-    return [f"{finding.value:.3g}{unit}", floor, verdict]
+    return [f"{finding.value:.3g}{unit}", limit, verdict]
 
 
 def _gaps(by_part: Mapping[str, Record]) -> Iterator[str]:
@@ -86,10 +103,10 @@ def _gaps(by_part: Mapping[str, Record]) -> Iterator[str]:
     lines = []
     for record in by_part.values():
         for finding in record.findings:
-            if finding.floor:
-                ratio = finding.value / finding.floor
+            if finding.counted_limit:
+                ratio = finding.value / finding.counted_limit
                 lines.append(f"- {TARGETS[finding.target].what}: {ratio:.1f} times the counted limit")
-    path = by_part.get("critical-path")
+    path = by_part.get("waiting")
     if lines and path is not None and path.outcome is not None:
         steps, kernels = path.outcome["groups"]
         idle = steps["rows"][0].get("% idle, under the profiler")

@@ -48,7 +48,7 @@ class Record:
     def findings(self) -> list[Finding]:
         """What it found of the targets."""
         found = [] if self.outcome is None else self.outcome["findings"]
-        return [Finding(one["target"], one["value"], one["judged"], one["floor"]) for one in found]
+        return [Finding(one["target"], one["value"], one["judged"], one["counted_limit"]) for one in found]
 
     @property
     def failed_gates(self) -> list[str]:

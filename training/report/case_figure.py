@@ -17,7 +17,7 @@ from training.export.case_scores import CaseScores
 from training.export.closeup import Window, window_of
 from training.export.colours import OWN, SAMPLE, expert_colour, expert_letter
 from training.export.drawn_case import DrawnCase
-from training.export.own_reading import ME, SAMPLES, OwnReading
+from training.export.own_reading import ME, SAMPLES
 from training.metrics.disagreement import pixel_variance
 from training.metrics.glossary import SCORES
 from training.records import AnnotatedSlice, BoolArray, FloatArray
@@ -39,6 +39,7 @@ _AREAS_HEIGHT = 1.5
 _LETTERS_PER_LINE, _LINES_OF_READING = 150, 4
 _NUMBERS = ("ged_v", "ged_u", "dice", "iou", "hm_iou")
 _COLUMNS = (0.012, 0.16, 0.39, 0.62, 0.73, 0.84)  # of the numbers, in shares of the width
+_ABOVE_BAR = 2.5  # points from the middle of a scale bar to the foot of its text
 _ROUND_LENGTHS_MM = (1, 2, 5, 10, 20, 50, 100)
 
 
@@ -81,7 +82,7 @@ def case_figure(drawn: DrawnCase, form: Format = "pdf", dpi: float = 300, warnin
     own = drawn.own_mask
     owned = case.masks[:0] if own is None else own[None]
     window = window_of(np.concatenate([case.masks, drawn.samples.masks, masks, owned]))
-    notes = _reading_lines(drawn.reading, case.spacing_mm)
+    notes = _reading_lines(drawn, case.spacing_mm)
     n_rows = math.ceil(min(len(masks), SHOWN) / _TILES_PER_ROW)
     tiles_height = 0.28 + 0.82 * n_rows
     rows = _number_rows(drawn)
@@ -184,7 +185,10 @@ def _scale_bar(ax: Axes, shape: tuple[int, ...], spacing_mm: tuple[float, float]
     right, bottom = 0.96 * width - 0.5, 0.95 * height - 0.5
     left = right - length / spacing_mm[1]
     ax.plot([left, right], [bottom, bottom], color="white", linewidth=2, solid_capstyle="butt")
-    ax.text((left + right) / 2, bottom, f"{length} mm", color="white", fontsize=6.5, ha="center", va="bottom")
+    ax.annotate(
+        f"{length} mm", ((left + right) / 2, bottom), xytext=(0, _ABOVE_BAR), textcoords="offset points", color="white",
+        fontsize=6.5, ha="center", va="bottom",
+    )  # fmt: skip
 
 
 def _letter(ax: Axes, letter: str) -> None:
@@ -206,17 +210,16 @@ def _number_rows(drawn: DrawnCase) -> list[tuple[str, ...]]:
     return rows
 
 
-def _reading_lines(reading: OwnReading | None, spacing_mm: tuple[float, float] | None) -> list[str]:
-    """What is said of the reader's own outline, in lines that fit; none where there is no reading."""
-    if reading is None:
+def _reading_lines(drawn: DrawnCase, spacing_mm: tuple[float, float] | None) -> list[str]:
+    """What the reader drew, marked and wrote, in lines that fit; none where there is nothing of it."""
+    said = [] if drawn.reading is None else [f"{ME} ({drawn.reading.when}): {drawn.reading.area(spacing_mm)}"]
+    if drawn.reading is not None and drawn.reading.distances:
+        far = ", ".join(f"{_from(one.name)} {one.distance:.2f}" for one in drawn.reading.distances)
+        said.append(f"1 − IoU to {far}")
+    said += [f"{name}: {words}" for name, words in (("flag", drawn.flag), ("note", drawn.note)) if words]
+    if not said:
         return []
-    text = f"{ME} ({reading.when}): {reading.area(spacing_mm)}"
-    if reading.distances:
-        far = ", ".join(f"{_from(one.name)} {one.distance:.2f}" for one in reading.distances)
-        text += f"; 1 − IoU to {far}"
-    text += f"; flag: {reading.flag}" if reading.flag else ""
-    text += f"; note: {reading.note}" if reading.note else ""
-    return textwrap.wrap(f"{text}.", _LETTERS_PER_LINE, max_lines=_LINES_OF_READING, placeholder=" ...")
+    return textwrap.wrap(f"{'; '.join(said)}.", _LETTERS_PER_LINE, max_lines=_LINES_OF_READING, placeholder=" ...")
 
 
 def _from(name: str) -> str:

@@ -62,15 +62,11 @@ class Extras:
     Parameters
     ----------
     command : draws the same masks again
-    note : what a reader wrote about the case
-    flag : how a reader marked it
     pictures : (caption, PNG), such as what a window showed
     warnings : what must not be overlooked, such as a model that never saw such images
     """
 
     command: str = ""
-    note: str = ""
-    flag: str = ""
     pictures: Sequence[tuple[str, bytes]] = ()
     warnings: Sequence[str] = ()
 
@@ -95,7 +91,7 @@ def case_page(drawn: DrawnCase, extras: Extras = Extras()) -> str:
         ("Who saw it", _who(drawn), ""),
         ("Distance of two experts", _pairs(drawn.seen.masks), ""),
         ("Own reading", _own(drawn), ""),
-        ("Note", _note(extras), ""),
+        ("Note", _note(drawn), ""),
         ("Numbers", _numbers(drawn), "numbers"),
         ("How the masks were drawn", _how(drawn, extras.command), ""),
     ]
@@ -215,9 +211,9 @@ def _numbers(drawn: DrawnCase) -> str:
     return f"{table(_FIRST)}{paragraph(explained, 'soft')}<details><summary>All other scores</summary>{rest}</details>"
 
 
-def _note(extras: Extras) -> str:
-    flag = f"<p><strong>Flag: {escape(extras.flag)}</strong></p>" if extras.flag else ""
-    return flag + "".join(f"<p>{escape(line)}</p>" for line in extras.note.splitlines() if line.strip())
+def _note(drawn: DrawnCase) -> str:
+    flag = f"<p><strong>Flag: {escape(drawn.flag)}</strong></p>" if drawn.flag else ""
+    return flag + "".join(f"<p>{escape(line)}</p>" for line in drawn.note.splitlines() if line.strip())
 
 
 def _how(drawn: DrawnCase, command: str) -> str:

@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
@@ -213,7 +214,8 @@ def test_the_model_s_number_comes_with_its_samples(controller, dock):
     controller.opener.open_case(8)
     draw(controller, controller.engine)
     dock.refresh()
-    assert column(dock, GED)[8] == f"{controller.state.disagreement.raw.ged_v:.2f} (6)"
+    assert column(dock, GED)[8] == f"{controller.state.disagreement.raw.ged_v:.2f}"
+    assert " of 6 samples " in dock.cases.index(8, GED).data(Qt.ItemDataRole.ToolTipRole)
     assert column(dock, GED)[9] == ""
 
 
@@ -244,7 +246,9 @@ def test_a_blind_read_hides_the_columns_that_tell_and_the_reveal_says_how_far_it
         dock.refresh()
         assert controller.state.reading.nothing == said
     assert [at for at in range(PATIENT) if dock.table.isColumnHidden(at)] == [*TELLING, NOTE]  # no note yet
-    assert dock.reading.told.text() == "Paint the lesion, or say nothing there. Experts and model are hidden."
+    assert (
+        dock.reading.told.text() == "Paint the lesion, all of it, or say nothing there. Experts and model are hidden."
+    )
     assert dock.reading.toggle.text() == "Reveal [B]"
     assert not dock.queue.most.isEnabled()
     dock.reading.nothing.click()
@@ -263,11 +267,11 @@ def test_a_blind_read_hides_the_columns_that_tell_and_the_reveal_says_how_far_it
 def test_areas_of_a_reading_are_in_mm2_where_the_spacing_is_known(controller, dock):
     controller.opener.open_demo()
     controller.reader.toggle()
-    controller.layers.find(READING).data[10:20, 10:20] = 1
+    controller.layers.find(READING).data_setitem(tuple(np.indices((10, 10)).reshape(2, -1) + 10), 1)
     controller.tick()
     dock.refresh()
     rows, columns = controller.case.spacing_mm
-    assert f"You drew {100 * rows * columns:.0f} mm²." in dock.reading.told.text()
+    assert f"You painted {100 * rows * columns:.0f} mm²." in dock.reading.told.text()
 
 
 def test_typing_a_search_is_one_key_away(controller, dock):
@@ -277,3 +281,13 @@ def test_typing_a_search_is_one_key_away(controller, dock):
     window.show()
     dock.start_search()
     assert window.focusWidget() is dock.search
+
+
+def test_a_part_of_the_file_that_cannot_be_entered_is_one_notification(controller, dock, opened, told):
+    opened(TwoSplits([disagreeing(1)]))
+    dock.refresh()
+    dock.split.addItem("gone")
+    dock.split.setCurrentText("gone")
+    dock.split.activated.emit(2)
+    (said,) = told()
+    assert said.startswith("no split 'gone'; choose one of: ")

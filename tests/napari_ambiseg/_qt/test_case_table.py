@@ -19,6 +19,11 @@ from napari_ambiseg.state import ALL, BY_DISTANCE, DISAGREEING, FLAGGED, NOTED, 
 
 from .in_memory import TwoSplits, column, disagreeing
 
+RESTING = (
+    "The ranking by Apart and the filter 'disagreeing' wait until you no longer read blind: J and K follow the file's "
+    "order."
+)
+
 
 @pytest.fixture
 def controller(quiet_controller):
@@ -36,6 +41,7 @@ def test_an_order_and_a_filter_that_would_tell_rest_while_cases_are_read_blind(c
     listing, reading = controller.state.listing, controller.state.reading
     listing.kept, listing.descending, listing.sort = DISAGREEING, True, BY_DISTANCE
     dock.refresh()
+    assert dock.resting.isHidden()
     ranked = column(dock, CASE)
     assert ranked != sorted(ranked)
     assert dock.kept.currentText() == DISAGREEING
@@ -53,11 +59,13 @@ def test_an_order_and_a_filter_that_would_tell_rest_while_cases_are_read_blind(c
         assert set(told) == {"·"}
         assert all(dock.table.isColumnHidden(at) for at in TELLING) == reading.blind
         assert not dock.queue.most.isEnabled()
+        assert dock.resting.text() == RESTING
         allowed = {dock.kept.itemText(at) for at in range(dock.kept.count()) if dock.kept.model().item(at).isEnabled()}
         assert allowed == {ALL, FLAGGED, NOTED, UNREAD}
         end()
         dock.refresh()
         assert column(dock, CASE) == ranked
+        assert dock.resting.isHidden()
         assert (dock.kept.currentText(), header.sortIndicatorSection()) == (DISAGREEING, DISTANCE)
         assert [at for at in TELLING if dock.table.isColumnHidden(at)] == [GED]  # nothing is drawn yet
         assert all(dock.kept.model().item(at).isEnabled() for at in range(dock.kept.count()))

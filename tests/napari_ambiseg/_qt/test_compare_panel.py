@@ -1,9 +1,12 @@
 """The dock that compares: what it offers, and the numbers of A, B and their difference."""
 
+from dataclasses import replace
+
 import pytest
 
 from napari_ambiseg._qt.compare_panel import ComparePanel
 from training.metrics.glossary import SCORES
+from training.postprocess import Cleaning
 
 from ..played_engine import draw
 
@@ -62,7 +65,7 @@ def test_the_table_shows_a_b_and_their_difference(controller, dock):
     dock.refresh()
     texts = {name: [label.text() for label in labels] for name, labels in dock.numbers.values.items()}
     for name, take in (("ged_v", lambda one: one.ged_v), ("dice", lambda one: one.scores["dice"])):
-        a, b = take(first), take(second)
+        a, b = round(take(first), 3), round(take(second), 3)  # whose difference the reader can check
         change = f"{b - a:+.3f}".replace("-", "−")
         assert texts[SCORES[name].heading] == [f"{a:.3f}", f"{b:.3f}", change]
     assert texts["n"] == ["6", "4", "−2"]
@@ -120,3 +123,38 @@ def test_no_signed_zero_is_shown(controller, dock):
     draw(controller, controller.engine)
     dock.refresh()
     assert dock.numbers.values[SCORES["ged_v"].heading][2].text() == "0.000"
+
+
+def test_numbers_after_post_processing_say_so(controller, dock):
+    controller.opener.open_demo()
+    draw(controller, controller.engine)
+    controller.comparer.pin()
+    controller.state.sampling.seed = 1
+    draw(controller, controller.engine)
+    dock.refresh()
+    assert dock.after.isHidden()
+    controller.state.postprocessing.cleaning = Cleaning(relative_area=0.8)
+    controller.tick()
+    dock.refresh()
+    assert dock.after.text() == "after post-processing (relative area 0.80)"
+    assert not dock.after.isHidden()
+    controller.reader.toggle()
+    controller.tick()
+    dock.refresh()
+    assert dock.after.isHidden()
+
+
+def test_the_area_has_its_unit_and_the_difference_the_decimals_of_its_terms(controller, dock):
+    controller.opener.open_demo()
+    draw(controller, controller.engine)
+    controller.comparer.pin()
+    controller.state.sampling.seed, controller.state.sampling.n_samples = 1, 4
+    draw(controller, controller.engine)
+    dock.refresh()
+    a, b, change = (label.text() for label in dock.numbers.values["Mean area"])
+    assert [len(text.partition(".")[2]) for text in (a, b, change)] == [1, 1, 1]
+    assert float(change.replace("−", "-")) == pytest.approx(float(b) - float(a))
+    assert dock.numbers.names["Mean area"].text() == "Mean area (mm²)"
+    controller.browser.case = replace(controller.case, spacing_mm=None)
+    dock.refresh()
+    assert dock.numbers.names["Mean area"].text() == "Mean area (px)"

@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from napari._qt.qt_resources import get_stylesheet
 from qtpy.QtWidgets import QApplication
 
 from napari_ambiseg._qt.disagreement_panel import DisagreementPanel
@@ -161,3 +162,15 @@ def test_without_experts_and_samples_nothing_is_offered_to_look_at(panel):
     shown = (panel.hover, panel.variance, panel.expert_variance, panel.votes, panel.copy, panel.ged, panel.overlap)
     assert all(widget.isHidden() for widget in shown)
     assert panel.empty.text() == "Model: no samples yet"
+
+
+def test_no_name_of_the_distance_wraps_beside_cleaned_numbers(panel, engine):
+    draw(panel, engine)
+    panel.state.postprocessing.cleaning = Cleaning(relative_area=0.5)
+    beat(panel)
+    panel.setStyleSheet(get_stylesheet("dark"))
+    panel.resize(panel.preferred.width(), 900)
+    panel.show()
+    QApplication.processEvents()
+    line = panel.ged.names["ged_samples"].height()
+    assert {name: label.height() for name, label in panel.ged.names.items()} == dict.fromkeys(panel.ged.names, line)

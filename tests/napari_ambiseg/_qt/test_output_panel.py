@@ -170,6 +170,30 @@ def test_while_something_is_written_nothing_else_begins_and_it_can_be_stopped(dr
     assert drawn.buttons[MOVIE].isEnabled()
 
 
+def test_what_is_written_is_told_at_the_top_and_brought_into_sight_once(windowless, qtbot):
+    panel = OutputPanel(windowless)
+    qtbot.addWidget(panel)
+    panel.resize(390, 160)  # of a window of 1280 x 720
+    panel.show()
+    panel.refresh()
+    bar, output = panel.verticalScrollBar(), panel.state.output
+    for change, what in (
+        ({"writing": "case report"}, panel.stop),
+        ({"writing": "", "message": "case.html is written", "written": "/data/case.html"}, panel.folder),
+    ):
+        bar.setValue(bar.maximum())
+        assert bar.value() > 0
+        for name, value in change.items():
+            setattr(output, name, value)
+        panel.refresh()
+        QApplication.processEvents()
+        assert panel.viewport().rect().contains(what.mapTo(panel.viewport(), what.rect().bottomRight()))
+        bar.setValue(40)
+        output.progress += 0.2  # the user looks at something else meanwhile
+        panel.refresh()
+        assert bar.value() == 40
+
+
 def test_a_session_is_saved_with_its_end_and_opened_again(drawn, answers, tmp_path):
     answers["path"] = tmp_path / "mine"
     drawn.session.save.click()

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication, QFileDialog
 
@@ -13,7 +14,10 @@ from napari_ambiseg.layers.roles import TRAJECTORY
 from napari_ambiseg.messages import Cancelled, Failed, Noted
 from napari_ambiseg.state import PAUSED
 from training.data.field import Field
+from training.data.hdf5 import write_dataset
 from training.model_card import SHIPPED
+from training.postprocess import Cleaning
+from training.records import AnnotatedSlice
 from training.sampling_wish import SamplingWish
 
 from ..played_engine import draw
@@ -304,3 +308,40 @@ def test_the_states_of_a_walk_are_wanted_only_while_somebody_can_see_them(quiet_
     panel.is_in_sight = lambda: True
     pulse._on_timeout()
     assert engine.verbs == ["look away", "watch"]
+
+
+def test_a_blind_read_does_not_copy_where_the_experts_marked_something(controller, opened, tmp_path):
+    masks = np.zeros((4, 512, 512), bool)
+    masks[:, 400:420, 60:80] = True
+    large = AnnotatedSlice(np.eye(512, dtype=np.float32), masks, "p", "k")
+    write_dataset(tmp_path / "large.hdf5", {"train": [large]}, {})
+    controller.opener.open_path(tmp_path / "large.hdf5")
+    controller.tick()
+    panel = opened()
+    panel.copy.click()
+    assert "--field" in QApplication.clipboard().text()  # what would tell
+    controller.reader.toggle()
+    controller.tick()
+    panel.refresh()
+    QApplication.clipboard().setText("nothing")
+    panel.copy.click()
+    assert QApplication.clipboard().text() == "nothing"
+
+
+def test_post_processing_is_told_beside_the_samples_and_can_be_taken_back(panel, controller, engine):
+    assert panel.cleaning.isHidden()
+    draw(controller, engine)
+    controller.state.postprocessing.cleaning = Cleaning(relative_area=0.8)
+    controller.tick()
+    panel.refresh()
+    assert not panel.cleaning.isHidden()
+    assert panel.cleaning.text.text() == "shown after post-processing: relative area 0.80"
+    controller.reader.toggle()
+    panel.refresh()
+    assert panel.cleaning.isHidden()
+    controller.reader.toggle()
+    panel.refresh()
+    panel.cleaning.reset.click()
+    panel.refresh()
+    assert controller.state.postprocessing.cleaning == Cleaning()
+    assert panel.cleaning.isHidden()

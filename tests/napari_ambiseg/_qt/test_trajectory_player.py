@@ -39,7 +39,7 @@ def test_the_sliders_move_napari_s_own_and_back(drawn, dock):
     dock.sample.setValue(2)
     assert dims.current_step[-4:-2] == (2, 1)
     dock.refresh()
-    assert dock.where.text().startswith("step 1/4 · sample 3/6 · nearly all noise · t 0.75, log SNR −5.0")
+    assert dock.where.text().startswith("step 1/4 · sample 3/6 · from nearly all noise · t 0.75, log SNR −5.0")
     assert dock.where.toolTip().startswith(dock.where.text())  # where the dock is narrow the line is cut
     dims.set_current_step((0, 1), (3, 2))
     dock.refresh()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from napari_ambiseg.layers.dashes import dash_dots
+from napari_ambiseg.layers.dashes import POINTS_APART, dash_dots, dashes
 from napari_ambiseg.layers.experts import experts_layer, own_outline
 from napari_ambiseg.layers.place import Place
 from training.export.own_reading import ME
@@ -10,6 +10,12 @@ from training.export.own_reading import ME
 
 def length(path):
     return float(np.hypot(*np.diff(path, axis=0).T).sum())
+
+
+def test_dashes_are_as_long_as_the_gaps_between_them():
+    line = np.stack([np.zeros(14), POINTS_APART * np.arange(14.0)], axis=1)
+    assert [len(piece) - 1 for piece in dashes(line)] == [3, 3, 1]  # steps of 0.7 pixels, and the rest
+    assert [round(float(piece[0, 1] / POINTS_APART)) for piece in dashes(line)] == [0, 6, 12]
 
 
 def test_a_straight_line_is_cut_into_dash_gap_dot_gap():

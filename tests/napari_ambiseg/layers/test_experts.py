@@ -5,6 +5,7 @@ import pytest
 from napari.layers import Layer
 
 from napari_ambiseg.layers.experts import (
+    Outline,
     agreement_name,
     agreement_outline,
     expert_outlines,
@@ -14,6 +15,7 @@ from napari_ambiseg.layers.experts import (
 from napari_ambiseg.layers.outlines import outlines
 from napari_ambiseg.layers.place import Place
 from napari_ambiseg.layers.roles import EXPERTS, KEY
+from training.errors import ConfigError
 from training.export.colours import expert_colour
 from training.records import AnnotatedSlice
 
@@ -89,7 +91,7 @@ def test_the_summary_is_what_all_half_and_anyone_mark():
     outer, half, inner = summary_outlines(masks)
     assert [int(outline.mask.sum()) for outline in (outer, half, inner)] == [64, 36, 4]
     assert [outline.label for outline in (outer, half, inner)] == ["any", "half: 2", "all: 4"]
-    assert [outline.dashed for outline in (outer, half, inner)] == [True, False, False]
+    assert [outline.line for outline in (outer, half, inner)] == ["dashed", "solid", "solid"]
     assert len({outline.width for outline in (outer, half, inner)}) == 3
 
 
@@ -134,3 +136,9 @@ def test_union_majority_and_intersection_have_their_names():
 def test_the_layer_lies_where_the_slice_lies():
     layer = made(expert_outlines(case(nested(4))), Place(scale=(0.5, 0.7), translate=(1.0, 2.0)))
     assert (tuple(layer.scale), tuple(layer.translate)) == ((0.5, 0.7), (1.0, 2.0))
+
+
+@pytest.mark.parametrize("line", ["dashed", "dash-dot"])
+def test_an_outline_with_gaps_cannot_take_turns(line):
+    with pytest.raises(ConfigError, match=f"'A' is {line} and cannot take turns; make it solid"):
+        Outline(nested(4)[0], "A", "#FFFFFF", line=line, shares=True)

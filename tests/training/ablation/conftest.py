@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from training.ablation.grid import load_grid
 from training.ablation.plan import plan_ablation
@@ -95,9 +94,5 @@ def whole(tmp_path_factory, phantom):
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    """Networks this small only lose by a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread(one_thread):
+    """For all tests here."""

@@ -1,9 +1,6 @@
 """A network small enough to be measured in a test, of a kind that the peers have too."""
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 from training.config import Config, FitConfig, NetworkConfig, SamplingConfig
 
@@ -21,9 +18,5 @@ def small() -> Config:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tensors this small only wait for each other's threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def _one_thread(one_thread: None) -> None:
+    """For all tests here."""

@@ -97,10 +97,10 @@ def test_a_mistake_is_one_line_and_exit_code_2():
 
 GPU_COMMANDS = {
     "same-masks": ("same_masks.bench_same_masks", ["--samples", 3], {"samples": 3, "model": "demo"}),
-    "losses": ("loss_curves.bench_losses", ["--steps", 40], {"steps": 40}),
+    "losses": ("losses.bench_losses", ["--steps", 40], {"steps": 40}),
     "memory": ("memory.bench_memory", ["--samples", 2], {"samples": 2, "model": "demo"}),
-    "waiting": ("critical_path.bench_critical_path", ["--steps", 7, "--rounds", 2], {"steps": 7, "rounds": 2}),
-    "evaluation": ("end_to_end.bench_evaluation", ["--slices", 5, "--data", "a.hdf5"], {"slices": 5, "samples": 16}),
+    "waiting": ("waiting.bench_waiting", ["--steps", 7, "--rounds", 2], {"steps": 7, "rounds": 2}),
+    "evaluation": ("evaluation.bench_evaluation", ["--slices", 5, "--data", "a.hdf5"], {"slices": 5, "samples": 16}),
 }
 
 
@@ -119,3 +119,17 @@ def test_what_the_check_of_a_gpu_measures_can_be_asked_for_alone(command, monkey
     assert done.exit_code == 1  # as its finding is not met
     assert "not met" in done.stdout
     assert expected.items() <= asked.items()
+
+
+@pytest.mark.parametrize(("arguments", "pixels"), [([], 64), (["--size", 32], 32), (["--preset", "paper-128"], 64)])
+def test_losses_are_compared_at_the_size_that_is_asked_for(monkeypatch, arguments, pixels):
+    sizes = []
+
+    def measured(config, *_, **__):
+        sizes.append(config.image_size)
+        return Outcome("Found", {}, MACHINE, ())
+
+    monkeypatch.setattr("training.bench.losses.bench_losses", measured)
+    assert bench("losses", *arguments).exit_code == 0
+    assert sizes == [pixels]
+    assert "--size" in bench("losses", "--help").stdout

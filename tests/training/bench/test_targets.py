@@ -41,7 +41,7 @@ def test_a_finding_stands_in_the_text_and_the_facts():
     expected = "16 masks in 10 steps at 128 x 128: 9.12 ms (at most 12 ms, then 5; the counted limit is 2.5) -- met"
     assert expected in list(lines(outcome))
     (found,) = outcome.facts()["findings"]
-    assert found == {"target": "sampling-16", "value": 9.123, "judged": True, "floor": 2.5, "verdict": "met"}
+    assert found == {"target": "sampling-16", "value": 9.123, "judged": True, "counted_limit": 2.5, "verdict": "met"}
 
 
 def test_a_slow_machine_is_no_failure_and_a_wrong_mask_is():

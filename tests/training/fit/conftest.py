@@ -1,7 +1,6 @@
 """What the tests of training share."""
 
 import pytest
-import torch
 
 from training.data.hdf5 import write_dataset
 from training.data.phantom import phantom_case
@@ -17,12 +16,3 @@ def phantom(tmp_path_factory):
     }
     write_dataset(path, splits, {}, image_type="uint8")
     return path
-
-
-@pytest.fixture
-def one_thread():
-    """Networks this small only lose by a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

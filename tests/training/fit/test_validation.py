@@ -21,6 +21,8 @@ from training.records import AnnotatedSlice, SampleSet
 from training.rng import case_seed
 from training.segmenters.diffusion import DiffusionSegmenter
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 
 
@@ -47,15 +49,6 @@ def quick(*changes):
         "tiny",
         ["fit.validation_cases=5", "fit.validation_samples=3", "sampling.steps=2", "fit.precision=fp32", *changes],
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Threads of tiny networks only wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,12 @@
 """A check whose parts are measured in this process, at tiny sizes."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from training.gpu_check import check, command, measuring, part_process
 from training.gpu_check.parts import Part
@@ -15,12 +14,8 @@ from training.gpu_check.settings import Settings
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tensors this small only wait for each other's threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def _one_thread(one_thread: None) -> None:
+    """For all tests here."""
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class Machine:
                 raise error
             return {"error": error}
         found = self.machine if part.name == "machine" else {}
-        findings = [{"target": key, "value": 0.0, "judged": False, "floor": None} for key in part.targets]
+        findings = [{"target": key, "value": 0.0, "judged": False, "counted_limit": None} for key in part.targets]
         return {"outcome": {"settings": found, "groups": [], "gates": [], "notes": [], "findings": findings}}
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from training.bench.targets import TARGETS, Finding
-from training.gpu_check.command import PAGE, is_worth_publishing
+from training.gpu_check import command
+from training.gpu_check.command import PAGE, is_worth_publishing, lost_parts, main
 from training.gpu_check.page import NOTES, page
 from training.gpu_check.parts import PARTS
 from training.gpu_check.record import Record
@@ -90,3 +91,37 @@ def test_only_full_numbers_of_a_gpu_go_to_the_projects_own_page():
     assert not is_worth_publishing([cpu], FULL)
     assert not is_worth_publishing([gpu], Settings(is_smoke=True))
     assert not is_worth_publishing([record("machine", status="failed")], FULL)
+
+
+def test_parts_that_failed_on_a_gpu_do_not_say_that_none_has_run_the_command():
+    told = page([record("machine", device="a gpu", cuda="13.0"), record("memory", status="failed")], FULL)
+    assert "**Nothing has been measured yet.** The command ran on a gpu; not done: memory (failed)." in told
+    assert "No machine with a GPU" not in told
+    without = page([record("machine", device="cpu", cuda=None), record("memory", status="failed")], FULL)
+    assert "No machine with a GPU has run this command." in without
+    unknown = page([record("machine", status="failed", reason="no device 'cuda'")], FULL)
+    assert "The command does not know its machine: no device 'cuda'." in unknown
+
+
+def test_a_page_loses_no_part_that_it_has():
+    machine = record("machine", device="a gpu", cuda="13.0")
+    told = page([machine, record("training"), record("memory"), record("losses", status="failed")], FULL)
+    assert lost_parts([machine, record("sampling")], told) == ["training", "memory"]
+    assert lost_parts([machine, record("training", status="hung"), record("memory")], told) == ["training"]
+    assert lost_parts([machine, record("training"), record("memory")], told) == []
+    assert lost_parts([machine], page([], FULL)) == []
+
+
+@pytest.mark.parametrize(("measured", "is_published"), [(["sampling"], False), (["sampling", "memory"], True)])
+def test_one_part_alone_does_not_replace_the_projects_page(tmp_path, monkeypatch, capsys, measured, is_published):
+    machine = record("machine", device="a gpu", cuda="13.0")
+    own = tmp_path / "docs" / "results-gpu.md"
+    own.parent.mkdir()
+    before = page([machine, record("memory")], FULL)
+    own.write_text(before, encoding="utf-8")
+    monkeypatch.setattr(command, "PAGE", own)
+    monkeypatch.setattr(command, "run_check", lambda *_, **__: [machine, *(record(part) for part in measured)])
+    assert main([str(tmp_path)]) == 0
+    assert (own.read_text(encoding="utf-8") != before) == is_published
+    assert (tmp_path / "results-gpu.md").is_file() != is_published
+    assert ("it has numbers of memory, which were not measured here" in capsys.readouterr().out) != is_published

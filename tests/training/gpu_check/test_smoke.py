@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.bench import loss_curves, memory, same_masks
+from training.bench import losses, memory, same_masks
 from training.bench.targets import TARGETS
 from training.build import ModelCache
 from training.gpu_check.parts import PARTS
@@ -64,7 +64,7 @@ def test_masks_that_differ_are_not_met_and_the_command_fails(gpu_check, monkeypa
 
 @pytest.mark.usefixtures("one_way")
 def test_a_graph_that_changes_one_bit_and_memory_that_never_runs_out_are_not_passed_over(gpu_check, monkeypatch):
-    predict = same_masks.DiffusionSegmenter.predict
+    predict = same_masks.BareSegmenter.predict
 
     def changed(self, *arguments, replay=False):
         x0 = predict(self, *arguments, replay=replay)
@@ -72,7 +72,7 @@ def test_a_graph_that_changes_one_bit_and_memory_that_never_runs_out_are_not_pas
             x0[0, 0, 0] = np.nextafter(x0[0, 0, 0], np.float32(2))
         return x0
 
-    monkeypatch.setattr(same_masks.DiffusionSegmenter, "predict", changed)
+    monkeypatch.setattr(same_masks.BareSegmenter, "predict", changed)
     monkeypatch.setattr(torch.nn.Module, "register_forward_pre_hook", lambda *_: None)
     code, page = gpu_check("--part", "same-masks")
     assert (code, verdict(page, "graph"), verdict(page, "same-fp32")) == (1, "**not met**", "met")
@@ -90,14 +90,14 @@ def test_memory_that_is_not_given_back_is_not_met(gpu_check, monkeypatch):
 
 
 def test_losses_that_come_apart_are_not_met(gpu_check, monkeypatch):
-    train = loss_curves._train
+    train = losses._train
     runs = []
 
     def apart(*arguments, **moved):
         runs.append(train(*arguments, **moved))
         return runs[-1] * (1.03 if len(runs) > 2 else 1)
 
-    monkeypatch.setattr(loss_curves, "_train", apart)
+    monkeypatch.setattr(losses, "_train", apart)
     code, page = gpu_check("--part", "losses")
     assert (code, verdict(page, "losses-fp32"), verdict(page, "losses-bf16")) == (1, "**not met**", "**not met**")
 

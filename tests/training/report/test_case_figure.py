@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ from training.export import DrawnCase
 from training.export.own_reading import OwnReading, distances
 from training.postprocess import Cleaning
 from training.records import AnnotatedSlice, SampleSet
-from training.report.case_figure import case_figure, write_case_figure
+from training.report.case_figure import _scale_bar, case_figure, write_case_figure
 from training.report.case_picture import _edges
 
 
@@ -42,6 +43,20 @@ def test_a_figure_is_the_same_file_each_time_without_dates(tmp_path, drawn, form
     assert content.startswith(begins)
     assert content == case_figure(few, form, 60)
     assert not re.search(rb"20[2-9]\d-\d\d|CreationDate|Matplotlib v", content)
+
+
+@pytest.mark.parametrize("side", [1.2, 1.75, 6.0])  # inches: panel a of a figure is 1.6 wide
+def test_the_length_stands_above_its_bar(side):
+    figure, ax = plt.subplots(figsize=(side, side))
+    ax.imshow(np.zeros((128, 128)))
+    _scale_bar(ax, (128, 128), (0.8, 0.8))
+    figure.canvas.draw()
+    (bar,), (words,) = ax.lines, ax.texts
+    middle = ax.transData.transform((0, bar.get_ydata()[0]))[1]
+    top = middle + bar.get_linewidth() / 2 * figure.dpi / 72
+    assert words.get_text() == "20 mm"
+    assert words.get_window_extent().y0 >= top + 1
+    plt.close(figure)
 
 
 def test_more_dots_make_a_larger_picture(drawn):
@@ -139,8 +154,8 @@ def test_a_warning_is_a_line_of_its_own(monkeypatch, drawn):
 def test_the_reader_s_own_outline_is_told_by_word_dash_and_line(monkeypatch, drawn):
     assert not [text for text in texts(monkeypatch, drawn) if "Me" in text]
     mask = np.roll(drawn.case.masks[drawn.case.masks.any(axis=(1, 2)).argmax()], 2, axis=0)
-    own = OwnReading(mask, True, distances(mask, drawn.case.masks, drawn.samples.masks), "unsure", "near the wall")
-    found = texts(monkeypatch, replace(drawn, reading=own))
+    own = OwnReading(mask, True, distances(mask, drawn.case.masks, drawn.samples.masks))
+    found = texts(monkeypatch, replace(drawn, reading=own, flag="unsure", note="near the wall"))
     assert {"Me – · –", "Me", "experts, Me"} <= set(found)
     said = " ".join(text for text in found if text not in ("Me – · –", "Me", "experts, Me"))
     assert f"Me (read blind, before the experts were shown): {own.area(drawn.case.spacing_mm)}" in said
@@ -153,13 +168,21 @@ def test_the_reader_s_own_outline_is_told_by_word_dash_and_line(monkeypatch, dra
     assert "Me (not blind: the experts had been shown): nothing there." in found
 
 
+def test_flag_and_note_are_told_of_a_case_that_nobody_outlined(monkeypatch, drawn):
+    assert "flag: unsure; note: near the wall." in texts(
+        monkeypatch, replace(drawn, flag="unsure", note="near the wall")
+    )
+
+
 def test_an_own_outline_within_a_field_and_a_very_long_note_fit(drawn):
     field = Field(2, 3, 10, 12)
     image, mask = np.zeros((20, 50), np.float32), np.zeros((20, 50), bool)
     mask[4:7, 5:9] = True
     case = AnnotatedSlice(image, mask[None], "p", "k")
-    own = OwnReading(mask, True, distances(mask, np.repeat(mask[None], 30, 0), None), "important", "$x_ " * 500)
-    read = DrawnCase(case, SampleSet(mask[None, 2:12, 3:15], 0), field=field, reading=own)
+    own = OwnReading(mask, True, distances(mask, np.repeat(mask[None], 30, 0), None))
+    read = DrawnCase(
+        case, SampleSet(mask[None, 2:12, 3:15], 0), field=field, reading=own, flag="important", note="$x_ " * 500
+    )
     np.testing.assert_array_equal(read.own_mask, mask[2:12, 3:15])
     assert Image.open(io.BytesIO(case_figure(read, "png", 50))).height > 100
     with pytest.raises(DataFormatError, match="must have the size of the slice"):

@@ -109,7 +109,9 @@ def test_how_it_was_made_and_the_command_are_said(drawn):
 
 
 def test_notes_flags_and_warnings_are_said_as_they_were_written(drawn):
-    text = text_of(case_page(drawn, Extras(note="one\n\ntwo `x`", flag="unsure", warnings=("Synthetic model.",))))
+    text = text_of(
+        case_page(replace(drawn, flag="unsure", note="one\n\ntwo `x`"), Extras(warnings=("Synthetic model.",)))
+    )
     assert "Flag: unsure" in text
     assert "one two `x`" in text
     assert "Synthetic model." in text
@@ -119,7 +121,7 @@ def test_notes_flags_and_warnings_are_said_as_they_were_written(drawn):
 def test_what_files_and_users_say_is_never_run(drawn, evil):
     case = replace(drawn.case, key=evil, patient=evil)
     samples = SampleSet(drawn.samples.masks, 0, {"model": evil, evil: evil})
-    html = case_page(DrawnCase(case, samples), Extras(evil, evil, evil, ((evil, b"x"),), (evil,)))
+    html = case_page(DrawnCase(case, samples, flag=evil, note=evil), Extras(evil, ((evil, b"x"),), (evil,)))
     found = tags(html)
     assert not any(tag == "script" or "onerror" in attributes for tag, attributes in found)
     assert evil not in html
@@ -177,8 +179,9 @@ def test_a_case_of_four_experts_prints_on_one_sheet(tmp_path, drawn, monkeypatch
     if browser is None:
         pytest.skip("no browser to print with")
     monkeypatch.undo()
-    extras = Extras("ambiseg sample demo /data/a.hdf5 out.hdf5 --split val --index 3", "near the wall", "unsure")
-    write_case_page(tmp_path / "a.html", replace(drawn, reading=own_reading(drawn)), extras)
+    extras = Extras("ambiseg sample demo /data/a.hdf5 out.hdf5 --split val --index 3")
+    read = replace(drawn, reading=own_reading(drawn), flag="unsure", note="near the wall")
+    write_case_page(tmp_path / "a.html", read, extras)
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", f"--user-data-dir={tmp_path}/u")
     subprocess.run(  # noqa: S603
         [browser, *options, f"--print-to-pdf={tmp_path}/a.pdf", (tmp_path / "a.html").as_uri()],

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from training.bench.ceiling import (
-    Ceiling,
+from training.bench.counted_limit import (
     Operation,
+    Speeds,
     bytes_per_second,
-    ceiling_of,
     operations_of,
     sampling_operations,
+    speeds_of,
     training_operations,
 )
 from training.bench.fresh import fresh_denoiser
@@ -36,12 +36,12 @@ def test_attention_is_counted_on_a_cpu_too():
 
 
 def test_each_operation_takes_the_longer_of_arithmetic_and_traffic():
-    ceiling = Ceiling(flop=100.0, bytes=10.0, itemsize=2)
+    speeds = Speeds(flop=100.0, bytes=10.0, itemsize=2)
     computes, moves = Operation(flop=1000.0, elements=1), Operation(flop=1.0, elements=50)
-    assert ceiling.seconds([computes]) == 10.0
-    assert ceiling.seconds([moves]) == 10.0
-    assert ceiling.seconds([computes, moves]) == 20.0
-    assert Ceiling(100.0, 10.0, itemsize=4).seconds([moves]) == 20.0
+    assert speeds.counted_limit([computes]) == 10.0
+    assert speeds.counted_limit([moves]) == 10.0
+    assert speeds.counted_limit([computes, moves]) == 20.0
+    assert Speeds(100.0, 10.0, itemsize=4).counted_limit([moves]) == 20.0
 
 
 def test_a_networks_arithmetic_is_that_of_torchs_own_counter(small):
@@ -63,8 +63,8 @@ def test_a_training_step_takes_some_three_times_as_much_and_leaves_no_gradient(s
 
 def test_both_speeds_are_measured(monkeypatch):
     monkeypatch.setattr("training.bench.roofline.CPU_SIDE", 64)
-    monkeypatch.setattr("training.bench.ceiling.CPU_COPY", 2**12)
-    found = ceiling_of(CPU)
+    monkeypatch.setattr("training.bench.counted_limit.CPU_COPY", 2**12)
+    found = speeds_of(CPU)
     assert found.flop > 1e6
     assert found.bytes > 1e6
     assert bytes_per_second(CPU) > 1e6

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from training.bench.ceiling import ceiling_of, sampling_operations
+from training.bench.counted_limit import sampling_operations, speeds_of
 from training.bench.fresh import fresh_denoiser
 from training.bench.machine import describe_machine
 from training.bench.outcome import Group, Outcome, Row
@@ -108,7 +108,7 @@ def bench_evaluation(
         Row("training before it", (trained,), {}),
     ]
     operations = sampling_operations(fresh_denoiser(config).to(device), config.image_size, samples)
-    floor = count * config.sampling.steps * ceiling_of(device).seconds(operations)
+    limit = count * config.sampling.steps * speeds_of(device).counted_limit(operations)
     as_promised = device.type == "cuda" and (count, samples, config.sampling.steps, config.image_size) == (
         SLICES,
         16,
@@ -128,8 +128,8 @@ def bench_evaluation(
         machine=machine | {"peak_memory_mib": peak_memory_mib()},
         groups=(Group(f"{count:,} slices x {samples} masks, raw and post-processed", tuple(rows), ()),),
         findings=(
-            Finding("evaluation", whole, judged=as_promised, floor=floor),
-            Finding("metrics-path", 100 * (whole / drawing - 1), judged=as_promised),
+            Finding("evaluation", whole, judged=as_promised, counted_limit=limit),
+            Finding("scoring", 100 * (whole / drawing - 1), judged=as_promised),
         ),
     )
 

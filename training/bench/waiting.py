@@ -28,7 +28,7 @@ from training.processes import Processes
 _ENDLESS = 10**9
 
 
-def bench_critical_path(
+def bench_waiting(
     config: Config,
     device: torch.device,
     *,
@@ -83,12 +83,12 @@ def bench_critical_path(
             Group(f"{steps} training steps", rows, ()),
             Group("Where the time goes, with its batches", seen["with its batches"].rows(), ()),
         ),
-        findings=(Finding("data-path", 100 * float(added), judged=device.type == "cuda"),),
+        findings=(Finding("waiting", 100 * float(added), judged=device.type == "cuda"),),
     )
 
 
 class _Steady:
-    """A training under way, past its capture; arguments as of `bench_critical_path`."""
+    """A training under way, past its capture; arguments as of `bench_waiting`."""
 
     def __init__(self, config: Config, device: torch.device, steps: int, slices: int) -> None:
         fit = config.fit.model_copy(update={"steps": _ENDLESS, "determinism": "fast"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_ambiseg._qt.duration import duration
+from napari_ambiseg.duration import duration
 
 
 @pytest.mark.parametrize(

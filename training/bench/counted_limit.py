@@ -1,4 +1,4 @@
-"""The least time that a device can take for a computation: arithmetic and traffic, counted operation by operation.
+"""The counted limit: the least time that a device can take, by arithmetic and traffic of each operation.
 
 Each convolution, product and attention takes at least as long as its arithmetic at the speed of a large matrix product,
 and at least as long as reading its inputs and writing its result once.  Everything else is free: a network whose norms
@@ -43,7 +43,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class Speeds:
     """What a device does at most in a second.
 
     Parameters
@@ -56,8 +56,8 @@ class Ceiling:
     bytes: float
     itemsize: int = 2
 
-    def seconds(self, operations: Sequence[Operation]) -> float:
-        """The least time for all of them, one after the other."""
+    def counted_limit(self, operations: Sequence[Operation]) -> float:
+        """The least seconds for all of them, one after the other."""
         traffic = self.itemsize / self.bytes
         return sum(max(one.flop / self.flop, one.elements * traffic) for one in operations)
 
@@ -71,12 +71,12 @@ def bytes_per_second(device: torch.device) -> float:
     return 2 * count / median(times)
 
 
-def ceiling_of(device: torch.device) -> Ceiling:
+def speeds_of(device: torch.device) -> Speeds:
     """Both speeds of a device in bfloat16, measured now."""
     (product,) = (one for one in product_contenders(device) if one.name == "product-bf16")
     product.call()
     seconds = median([time_once(product.call, device) for _ in range(_COPIES)])
-    return Ceiling(1e9 * product_gflop(device) / seconds, bytes_per_second(device))
+    return Speeds(1e9 * product_gflop(device) / seconds, bytes_per_second(device))
 
 
 def operations_of(call: Callable[[], object]) -> list[Operation]:
