@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 
 from napari_ambiseg.beside import Beside
 from napari_ambiseg.browser import Browser
 from napari_ambiseg.cleaning_text import after_cleaning
-from napari_ambiseg.kept_runs import KEPT_OF_A_CASE, Letter
+from napari_ambiseg.compared_runs import ComparedRuns
+from napari_ambiseg.comparison_table import Row, comparison_rows
+from napari_ambiseg.kept_runs import Letter
 from napari_ambiseg.layers.book import LayerBook
 from napari_ambiseg.layers.cells import expert_pictures, run_picture
 from napari_ambiseg.layers.roles import Origin
 from napari_ambiseg.measures import SampleMeasures
 from napari_ambiseg.notices import NOTHING_OPEN, REVEAL_FIRST, advise
 from napari_ambiseg.results import Results
+from napari_ambiseg.run_text import described, names_apart
 from napari_ambiseg.runs import Run
 from napari_ambiseg.state import EXPERTS_BESIDE, RUNS_BESIDE, ViewerState
-from training.metrics.glossary import SCORES
 from training.records import BoolArray
-
-KEPT_BYTES = 2**28  # of all runs; the cases looked at longest ago make way
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
-
-    Parameters
-    ----------
-    name, about : of the number, and what it means
-    first, second : of A and of B; NaN where it is undefined, None where there is no such run
-    decimals : of both, and so of their difference
-    unit : of both; "" for none
-    """
-
-    name: str
-    about: str
-    first: float | None
-    second: float | None
-    decimals: int = 3
-    unit: str = ""
 
 
 class Comparer:
@@ -59,9 +37,7 @@ class Comparer:
         self._state, self._comparing = state, state.comparing
         self._browser, self._results = browser, results
         self._beside = Beside(layers, browser.framing)
-        self._kept: OrderedDict[Origin, list[Run]] = OrderedDict()
-        self._pinned: dict[Origin, Run] = {}
-        self._chosen: Run | None = None  # as B; None is the newest but A
+        self._runs = ComparedRuns()
         self._last: Run | None = None
         self._measured: dict[int, SampleMeasures] = {}
         self._stale, self._screen_pixel = False, 1.0
@@ -73,34 +49,25 @@ class Comparer:
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs of the case that is shown, the oldest first."""
-        origin = self._browser.origin
-        return () if origin is None else tuple(self._kept.get(origin, ()))
+        return self._runs.of(self._browser.origin)
 
     @property
     def first(self) -> Run | None:
         """Run A of the case that is shown; None where none is pinned."""
-        origin = self._browser.origin
-        return None if origin is None else self._pinned.get(origin)
+        return self._runs.first(self._browser.origin)
 
     @property
     def second(self) -> Run | None:
         """Run B: the one that was chosen, else the newest but A."""
-        first = self.first
-        if self._chosen is not None and self._chosen is not first:
-            return self._chosen
-        return next((run for run in reversed(self.runs) if run is not first), None)
+        return self._runs.second(self._browser.origin)
 
     def rows(self) -> tuple[Row, ...]:
         """The numbers of A and B after the same post-processing."""
         if self._state.reading.blind:
             return ()
-        numbers = [None if run is None else self._numbers(run) for run in (self.first, self.second)]
-        case, found = self._browser.case, []
-        area = "px" if case is None or case.spacing_mm is None else "mm²"
-        for name, about, take, decimals in _ROWS:
-            first, second = (None if one is None else take(one) for one in numbers)
-            found.append(Row(name, about, first, second, decimals, area if name == _AREA else ""))
-        return tuple(found)
+        first, second = (None if run is None else self._numbers(run) for run in (self.first, self.second))
+        case = self._browser.case
+        return comparison_rows(first, second, "px" if case is None or case.spacing_mm is None else "mm²")
 
     @property
     def cleaning(self) -> str:
@@ -111,7 +78,7 @@ class Comparer:
 
     def remembered(self) -> dict[Origin, tuple[tuple[Run, Letter], ...]]:
         """The runs of every case, the oldest first, with the letters that the user gave them."""
-        return {origin: tuple((run, self._letter(origin, run)) for run in runs) for origin, runs in self._kept.items()}
+        return self._runs.all()
 
     # -- what is asked for -----------------------------------------------------------------------------------------
 
@@ -122,20 +89,20 @@ class Comparer:
         if origin is None or run is None or run not in self.runs:
             advise("draw samples first: Generate in the sampler")
             return
-        self._pinned[origin] = run
+        self._runs.pin(origin, run)
         self._tell()
 
     def choose_first(self, number: int) -> None:
         """Take a run of the case, by its number from 0, as A."""
         origin = self._browser.origin
         if origin is not None and 0 <= number < len(self.runs):
-            self._pinned[origin] = self.runs[number]
+            self._runs.pin(origin, self.runs[number])
             self._tell()
 
     def choose_second(self, number: int) -> None:
         """Take a run of the case, by its number from 0, as B."""
         if 0 <= number < len(self.runs):
-            self._chosen = self.runs[number]
+            self._runs.chosen = self.runs[number]
             self._tell()
 
     def recollect(self, runs: Iterable[tuple[Run, Letter]]) -> None:
@@ -143,13 +110,7 @@ class Comparer:
         origin = self._browser.origin
         if origin is None:
             return
-        for run, letter in runs:
-            kept, _ = self._keep(origin, run)
-            if letter == "A":
-                self._pinned[origin] = kept
-            elif letter == "B":
-                self._chosen = kept
-        self._drop_oldest(origin)
+        self._runs.recollect(origin, runs)
         self._tell()
 
     def show_runs(self) -> None:
@@ -175,7 +136,7 @@ class Comparer:
 
     def arrive(self) -> None:
         """Another case is shown: experts stay side by side, runs only where this case has two as well."""
-        self._chosen = None
+        self._runs.chosen = None
         self._measured.clear()
         self._tell()
         if self._comparing.shown == RUNS_BESIDE and (self.first is None or self.second is None):
@@ -210,7 +171,7 @@ class Comparer:
         elif self._comparing.shown == EXPERTS_BESIDE and case.n_experts:
             self._beside.show(expert_pictures(case, origin, place))
         elif self._comparing.shown == RUNS_BESIDE and first is not None and second is not None:
-            pairs = zip(_names(first, second), (first, second), strict=True)
+            pairs = zip(names_apart(first, second), (first, second), strict=True)
             self._screen_pixel = self._beside.screen_pixel(2)
             self._beside.show(
                 [
@@ -229,34 +190,8 @@ class Comparer:
             return
         if self._last is not None and run.is_same(self._last):
             return
-        self._last, is_new = self._keep(origin, run)
-        if is_new:
-            self._drop_oldest(origin)
-            self._chosen = None
+        self._last = self._runs.add(origin, run)
         self._tell()
-
-    def _keep(self, origin: Origin, run: Run) -> tuple[Run, bool]:
-        """The run as it is kept, and whether it was not before."""
-        runs = self._kept.setdefault(origin, [])
-        self._kept.move_to_end(origin)
-        known = next((kept for kept in runs if kept.is_same(run)), None)
-        kept = known or replace(run, frames=None)
-        if known is None:
-            runs.append(kept)
-        return kept, known is None
-
-    def _letter(self, origin: Origin, run: Run) -> Letter:
-        if run is self._pinned.get(origin):
-            return "A"
-        return "B" if run is self._chosen else ""
-
-    def _drop_oldest(self, origin: Origin) -> None:
-        runs, pinned = self._kept[origin], self._pinned.get(origin)
-        while len(runs) > KEPT_OF_A_CASE:
-            runs.remove(next(run for run in runs if run is not pinned))
-        while len(self._kept) > 1 and sum(run.nbytes for kept in self._kept.values() for run in kept) > KEPT_BYTES:
-            gone, _ = self._kept.popitem(last=False)
-            self._pinned.pop(gone, None)
 
     def _tell(self) -> None:
         comparing, runs = self._comparing, self.runs
@@ -286,57 +221,3 @@ class Comparer:
 
     def _cleaned(self, run: Run) -> BoolArray:
         return run.cleaning_of(self._state.postprocessing.cleaning).apply(run.masks, run.x0_hat)
-
-
-_AREA = "Mean area"
-
-# Name, what it means, the number, decimals.
-_ROWS: tuple[tuple[str, str, Callable[[SampleMeasures], float], int], ...] = (
-    *(
-        (SCORES[name].heading, SCORES[name].about, take, 3)
-        for name, take in (
-            ("ged_v", lambda one: one.ged_v),
-            ("ged_u", lambda one: one.ged_u),
-            ("dice", lambda one: one.scores["dice"]),
-            ("hm_iou", lambda one: one.hm_iou),
-            ("diversity_model", lambda one: one.scores["diversity_model"]),
-            ("empty_model", lambda one: one.n_empty / one.n),
-        )
-    ),
-    (
-        _AREA,
-        "Mean area of the samples, in mm² where the spacing is known, else pixels",
-        lambda one: float(one.areas.mean()),
-        1,
-    ),
-    ("n", "How many samples; V falls with n by itself, so compare runs of equal n", lambda one: one.n, 0),
-)
-
-
-def described(run: Run) -> str:
-    """A run in one line: what drew it, how, and how many."""
-    return ", ".join(part for part in _parts(run) if part)
-
-
-def _parts(run: Run) -> tuple[str, ...]:
-    made, wish = run.provenance, run.wish
-    steps = made.get("steps", wish.steps)
-    return (
-        run.model.rsplit("/", 1)[-1].removesuffix(".safetensors"),
-        str(made.get("sampler", wish.sampler or "")),
-        f"{steps} steps" if steps else "",
-        f"grid {wish.grid}" if wish.grid else "",
-        f"eta {wish.eta:g}" if wish.eta is not None else "",
-        f"guidance {wish.guidance:g}" if wish.guidance is not None else "",
-        f"seed {run.seed}",
-        f"n {run.n}",
-    )
-
-
-def _names(first: Run, second: Run) -> tuple[str, str]:
-    """What stands in the corners of the two pictures: in what A and B differ, since there is little room."""
-    differing = [(a, b) for a, b in zip(_parts(first), _parts(second), strict=True) if a != b]
-    one, other = (
-        (", ".join(part for part in parts if part) for parts in zip(*differing, strict=True)) if differing else ("", "")
-    )
-    return f"A: {one}" if one else "A", f"B: {other}" if other else "B"

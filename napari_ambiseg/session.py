@@ -11,7 +11,8 @@ from psygnal import Signal
 
 from napari_ambiseg.browser import Browser, open_cases
 from napari_ambiseg.casebook import Casebook
-from napari_ambiseg.comparing import KEPT_BYTES, Comparer
+from napari_ambiseg.compared_runs import KEPT_BYTES
+from napari_ambiseg.comparing import Comparer
 from napari_ambiseg.kept_runs import (
     Drawing,
     Letter,

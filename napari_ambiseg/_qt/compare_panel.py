@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushBut
 
 from napari_ambiseg._qt.dock import Dock, text_line
 from napari_ambiseg._qt.text_label import text_label
-from napari_ambiseg.comparing import Row
+from napari_ambiseg.comparison_table import Row
 from napari_ambiseg.notices import BLIND
 from napari_ambiseg.state import EXPERTS_BESIDE, RUNS_BESIDE
 
