@@ -29,6 +29,7 @@ from napari_ambiseg.layers.maps import (
 from napari_ambiseg.layers.roles import MAP, LayerData
 from napari_ambiseg.notices import ONE_PICTURE_FIRST, advise
 from napari_ambiseg.results import Results, Samples
+from napari_ambiseg.runs import Run
 from napari_ambiseg.state import ViewerState
 from training.metrics.staple import StapleEstimate, is_available, staple
 from training.records import AnnotatedSlice, BoolArray
@@ -53,6 +54,7 @@ class Overlays:
         self._state, self._layers, self._browser, self._results = state, layers, browser, results
         self._outlines_stale = self._map_stale = False
         self._own: BoolArray | None = None
+        self._beside: Run | None = None  # whose samples the labels stand beside
         self._screen_pixel = 0.0  # size of one, in pixels of the slice, for which the outlines were drawn
         self._estimate: tuple[AnnotatedSlice, StapleEstimate] | None = None
         events = state.display.events
@@ -129,8 +131,11 @@ class Overlays:
             return
         screen_pixel = self._browser.framing.rounded_screen_pixel
         is_seen = not self._state.comparing.shown  # side by side has another zoom, and outlines of its own
-        if self._outlines_stale or (is_seen and screen_pixel != self._screen_pixel):
-            self._outlines_stale, self._screen_pixel = False, screen_pixel
+        run = self._results.run
+        beside = run if run is not None and run.origin == self._browser.origin else None
+        has_moved = is_seen and (screen_pixel != self._screen_pixel or beside is not self._beside)
+        if self._outlines_stale or has_moved:
+            self._outlines_stale, self._screen_pixel, self._beside = False, screen_pixel, beside
             self._show_outlines(case)
         if self._map_stale:
             self._map_stale = False
@@ -138,7 +143,8 @@ class Overlays:
 
     def _show_outlines(self, case: AnnotatedSlice) -> None:
         shown = [] if self._state.reading.blind else self._outlines(case)
-        self._layers.show(experts_layer(shown, case.key, self._browser.place, self._screen_pixel))
+        samples = None if self._beside is None else self._beside.marked_in(case.image.shape)
+        self._layers.show(experts_layer(shown, case.key, self._browser.place, self._screen_pixel, samples))
 
     def _outlines(self, case: AnnotatedSlice) -> list[Outline]:
         display = self._state.display

@@ -112,6 +112,11 @@ class Run:
         """All that is wished but for a threshold, where the clean masks predicted last are not known."""
         return replace(wish, threshold=0.0) if self.x0_hat is None else wish
 
+    def marked_in(self, shape: tuple[int, ...]) -> BoolArray:
+        """What any sample marks, (H, W) of the whole slice."""
+        marked: BoolArray = np.logical_or.reduce(self.masks, axis=0)
+        return self.field.paste(marked, shape)
+
     def is_same(self, other: Run) -> bool:
         """Whether both are of the same masks, drawn in the same way."""
         made = [(run.origin, run.field, run.model, run.wish, run.seed, run.n) for run in (self, other)]

@@ -54,7 +54,7 @@ COLUMNS = (
         36,
     ),
     Column("Note", "Your note on the case", BY_NOTE, 36),
-    Column("Patient", "Patient that the slice is of", BY_PATIENT, 40),
+    Column("Patient", "Patient that the slice is of", BY_PATIENT, 64),
 )
 CASE, SEEN, DISTANCE, GED, FLAG, PROGRESS, NOTE, PATIENT = range(len(COLUMNS))
 TELLING = (SEEN, DISTANCE, GED)  # what experts or model say: hidden in a blind read

@@ -104,11 +104,12 @@ class CaseView(QTableView):
 
     def _share(self) -> None:
         """Give the identifiers what they need and all else to the notes; the patient is told where there is room."""
-        if self.isColumnHidden(NOTE):
-            self.setColumnHidden(PATIENT, not self._tells_patient)
-            return  # the identifiers have all that is left
         others = (at for at in range(SEEN, NOTE) if not self.isColumnHidden(at))
         room = self.viewport().width() - sum(map(self.columnWidth, others))
+        if self.isColumnHidden(NOTE):
+            has_room = room >= max(_LEAST_CASE, self._needed) + COLUMNS[PATIENT].width
+            self.setColumnHidden(PATIENT, not (self._tells_patient and has_room))
+            return  # the identifiers have all that is left
         has_room = room >= _LEAST_CASE + _LEAST_NOTE + COLUMNS[PATIENT].width
         self.setColumnHidden(PATIENT, not (self._tells_patient and has_room))
         room -= self.columnWidth(PATIENT)  # 0 where it is hidden

@@ -134,7 +134,11 @@ def agreement_name(least: int, n_experts: int) -> str:
 
 
 def experts_layer(
-    outlined: Sequence[Outline], key: str, place: Place, screen_pixel: float = _SCREEN_PIXEL
+    outlined: Sequence[Outline],
+    key: str,
+    place: Place,
+    screen_pixel: float = _SCREEN_PIXEL,
+    elsewhere: BoolArray | None = None,
 ) -> LayerData:
     """Outlines in the order given, each with its label; a mask without foreground has none.
 
@@ -148,6 +152,7 @@ def experts_layer(
     key : of the case
     place : of the slice
     screen_pixel : size of a pixel of the screen, in pixels of the slice, for which the labels are placed
+    elsewhere : (H, W), where else no label may stand: what other layers outline
     """
     drawn = [(outline, own) for outline in outlined if (own := outlines(outline.mask))]
     sharing = [own if outline.shares and outline.shown else [] for outline, own in drawn]
@@ -160,7 +165,7 @@ def experts_layer(
         pieces = left if outline.shares else [piece for path in own for piece in _CUTS[outline.line](path)]
         paths += pieces
         rows += [("", outline.label, outline.colour, outline.colour, outline.width)] * len(pieces)
-    for text, at, outline in _labels(drawn, screen_pixel):
+    for text, at, outline in _labels(drawn, screen_pixel, elsewhere):
         paths.append(np.stack([at, np.add(at, (0.0, 0.01))]))
         rows.append((text, outline.label, _NOWHERE, outline.colour, outline.width))
     labels, owners, colours, inks, widths = zip(*rows, strict=True) if rows else ((), (), (), (), ())
@@ -181,7 +186,7 @@ def experts_layer(
 
 
 def _labels(
-    drawn: Sequence[tuple[Outline, Sequence[Path]]], screen_pixel: float
+    drawn: Sequence[tuple[Outline, Sequence[Path]]], screen_pixel: float, elsewhere: BoolArray | None
 ) -> Iterator[tuple[str, tuple[float, float], Outline]]:
     """What is written where, and in whose colour."""
     groups: dict[Hashable, list[tuple[Outline, Path]]] = {}
@@ -195,7 +200,9 @@ def _labels(
     for members in groups.values():
         *others, last = [outline.label for outline, _ in members]
         names.append(Name((*(f"{label}=" for label in others), last), members[0][1], members[0][0].turn))
-    marked = np.any([outline.mask for outline, _ in drawn], axis=0)
+    marked: BoolArray = np.any([outline.mask for outline, _ in drawn], axis=0)
+    if elsewhere is not None:
+        marked = marked | elsewhere
     for name, places, members in zip(names, placed(names, marked, screen_pixel), groups.values(), strict=True):
         for text, at, (outline, _) in zip(name.texts, places, members, strict=True):
             if outline.shown:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
 from napari_ambiseg.layers.maps import DIFFERENCE, EXPERT_VARIANCE, MAPS, NO_MAP, SAMPLE_SHARE, SAMPLE_VARIANCE, VOTES
 from napari_ambiseg.layers.roles import EXPERTS, KEY, MAP
@@ -256,3 +257,31 @@ def test_the_width_of_the_outlines_is_the_state_s(controller, display):
     display.outline_width = 0.3
     controller.tick()
     assert set(controller.layers.find(EXPERTS).edge_width) == {0.3}
+
+
+def test_once_samples_are_drawn_no_letter_stands_on_them(controller, engine, display, monkeypatch):
+    broad = binary_dilation(controller.case.masks.any(axis=0), iterations=12)  # over the places of the letters
+    assert broad[tuple(places_of_letters(controller).T)].any()
+    monkeypatch.setattr(engine, "masks", lambda: np.repeat(broad[None], engine.requests[-1].n, axis=0))
+    draw(controller, engine)
+    assert not broad[tuple(places_of_letters(controller).T)].any()
+
+
+def test_the_letters_of_the_next_case_do_not_shun_samples_of_the_one_before(controller, engine, display, monkeypatch):
+    controller.opener.next_case()
+    controller.tick()
+    alone = places_of_letters(controller)
+    controller.opener.next_case(-1)
+    everywhere = np.ones(controller.case.image.shape, bool)
+    monkeypatch.setattr(engine, "masks", lambda: np.repeat(everywhere[None], engine.requests[-1].n, axis=0))
+    draw(controller, engine)
+    controller.opener.next_case()
+    controller.tick()
+    np.testing.assert_array_equal(places_of_letters(controller), alone)
+
+
+def places_of_letters(controller):
+    """Their nearest pixels, (L, 2)."""
+    layer = controller.layers.find(EXPERTS)
+    paths = [path for path, text in zip(layer.data, layer.features["label"], strict=True) if text]
+    return np.array([path.mean(axis=0) for path in paths]).round().astype(int)

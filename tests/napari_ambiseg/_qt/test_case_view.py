@@ -67,3 +67,14 @@ def test_a_note_can_be_read_beside_ged_and_the_identifier_gets_what_it_needs(con
     if width == 700:
         assert view.columnWidth(CASE) > view.fontMetrics().horizontalAdvance("case 59")
         assert view.columnWidth(NOTE) > 300
+
+
+def test_a_patient_is_a_column_only_where_the_heading_fits(controller, view):
+    view.show()
+    for width in (270, 360, 700):
+        view.resize(width, 300)
+        view.fit(controller.browser.ranking, (), blind=False)
+        heading = view.fontMetrics().horizontalAdvance("Patient")
+        assert view.isColumnHidden(PATIENT) or view.columnWidth(PATIENT) > heading
+        assert view.columnWidth(CASE) > view.fontMetrics().horizontalAdvance("case 59")
+    assert not view.isColumnHidden(PATIENT)
