@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -53,6 +54,17 @@ def grid_of(viewer: Any) -> Any:
     """napari's grid of layers; it moved from the viewer to its canvas in napari 0.9."""
     canvas = getattr(viewer, "canvas", None)
     return viewer.grid if canvas is None else canvas.grid
+
+
+@contextmanager
+def no_advice_on_features() -> Iterator[None]:
+    """Without napari's advice to make floats of whole numbers that go with vectors, which concerns colours not in use.
+
+    napari 0.7 tells it to the user whenever such a layer comes.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Feature .* looks like categorical data", RuntimeWarning)
+        yield
 
 
 def changed_together(viewer: Any) -> AbstractContextManager[Any]:

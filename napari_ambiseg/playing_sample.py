@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from napari_ambiseg.layers.case import opened_layers
-from napari_ambiseg.layers.place import Place
-from napari_ambiseg.layers.roles import LayerData, Origin
-from napari_ambiseg.layers.trajectory import trajectory_layer
-from napari_ambiseg.recorded_walk import CASE, RecordedWalk
-from napari_ambiseg.sample_data import DEMO, SPLIT, PhantomCases
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_ambiseg.layers.roles import LayerData
 
 
 def demo_trajectory() -> list[LayerData]:
@@ -19,6 +17,13 @@ def demo_trajectory() -> list[LayerData]:
     npe2, the predicted masks on it too, axes (sample, step, y, x)
     """
     from napari import current_viewer
+
+    from napari_ambiseg.layers.case import opened_layers
+    from napari_ambiseg.layers.place import Place
+    from napari_ambiseg.layers.roles import Origin
+    from napari_ambiseg.layers.trajectory import trajectory_layer
+    from napari_ambiseg.recorded_walk import CASE, RecordedWalk
+    from napari_ambiseg.sample_data import DEMO, SPLIT, PhantomCases
 
     viewer, cases = current_viewer(), PhantomCases()
     image, _ = opened_layers(cases[CASE], Origin(DEMO, SPLIT, CASE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QAbstractSlider,
@@ -70,7 +71,8 @@ class Pulse(QObject):
             return False
         trajectory = self._controller.layers.find(TRAJECTORY)
         shown = trajectory is None or trajectory.visible  # a new one will be
-        return shown or any(dock.watches and dock.is_in_sight() for dock in self._docks)
+        docks = [dock for dock in self._docks if isalive(dock)]  # somebody may still hold one that was closed
+        return shown or any(dock.watches and dock.is_in_sight() for dock in docks)
 
 
 _PULSES: WeakKeyDictionary[Any, Pulse] = WeakKeyDictionary()

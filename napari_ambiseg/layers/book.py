@@ -13,7 +13,7 @@ from weakref import ref
 
 import numpy as np
 
-from napari_ambiseg._compat import camera, without_thumbnail
+from napari_ambiseg._compat import camera, no_advice_on_features, without_thumbnail
 from napari_ambiseg.layers.aside import Aside
 from napari_ambiseg.layers.filling import Filler, nothing_to_see
 from napari_ambiseg.layers.roles import IMAGE, KEY, MAP, OPENED, ORDER, READING, TRAJECTORY, LayerData
@@ -208,7 +208,7 @@ class LayerBook:
             without_thumbnail(layer)
         rank, selected = ORDER.index(role), layers.selection.active
         above = [at for at, other in enumerate(layers) if (its := role_of(other)) and ORDER.index(its) > rank]
-        with self._still_camera():
+        with self._still_camera(), no_advice_on_features():
             layers.insert(above[0] if above else len(layers), layer)
         # napari selects what is added; the user may be in the middle of drawing on another layer.
         layers.selection.active = selected or self.find(IMAGE) or layer

@@ -6,6 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from napari_ambiseg._compat import camera
 from napari_ambiseg.layers.book import role_of
 from napari_ambiseg.layers.roles import FIELD, IMAGE, KEY, ORDER, READING
 from napari_ambiseg.state import IDLE
@@ -42,10 +43,10 @@ def test_the_user_s_layers_are_left_as_they_are(controller, engine, viewer, volu
 
 
 def test_the_camera_stays_where_the_user_has_it(controller, viewer, volume):
-    viewer.scene.camera.center, viewer.scene.camera.zoom = (0, 33.0, 12.0), 7.0
+    camera(viewer).center, camera(viewer).zoom = (0, 33.0, 12.0), 7.0
     use(controller, volume)
-    assert viewer.scene.camera.zoom == 7.0
-    assert tuple(viewer.scene.camera.center)[-2:] == (33.0, 12.0)
+    assert camera(viewer).zoom == 7.0
+    assert tuple(camera(viewer).center)[-2:] == (33.0, 12.0)
 
 
 def test_the_case_follows_the_slider_and_the_slider_the_case(controller, viewer, volume):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from napari_ambiseg._compat import camera
 from napari_ambiseg.field_remarks import cut_off, remarks, where
 from napari_ambiseg.layers.book import role_of
 from napari_ambiseg.layers.field import field_layer
@@ -157,11 +158,11 @@ def test_while_it_is_placed_the_mouse_neither_moves_the_image_nor_paints(control
     labels.mode = "paint"
     controller.state.placing.choosing = True
     assert labels.mode == "pan_zoom"
-    assert not controller.viewer.scene.camera.mouse_pan
+    assert not camera(controller.viewer).mouse_pan
     controller.state.placing.choosing = False
     assert labels.mode == "paint"
     controller.viewer.layers.selection.active = controller.layers.find("image")
-    assert controller.viewer.scene.camera.mouse_pan
+    assert camera(controller.viewer).mouse_pan
 
 
 def test_a_layer_that_is_deleted_while_the_field_is_placed_is_no_harm(controller):

@@ -1,8 +1,12 @@
 """What all docks share: drawn at the beat, only while in sight; the pulse that asks for it."""
 
-from qtpy.QtWidgets import QLabel
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_ambiseg._qt.dock import Dock, pulse_of
+from napari_ambiseg.layers.roles import TRAJECTORY
+
+from ..played_engine import draw
 
 
 class Counting(Dock):
@@ -57,3 +61,16 @@ def test_a_minimised_window_watches_nothing(quiet_controller, engine, make_dock,
     monkeypatch.setattr("napari._qt.qt_main_window._QtMainWindow.isMinimized", lambda _: True)
     pulse._on_timeout()
     assert engine.verbs == ["look away"]
+
+
+def test_a_closed_dock_that_somebody_still_holds_watches_nothing(quiet_controller, engine, make_dock):
+    dock = make_dock(Counting)
+    dock.watches = True
+    quiet_controller.opener.open_demo()
+    draw(quiet_controller, engine)
+    quiet_controller.layers.find(TRAJECTORY).visible = False
+    quiet_controller.viewer.window.remove_dock_widget(dock)
+    dock.deleteLater()
+    QApplication.sendPostedEvents(dock, QEvent.Type.DeferredDelete)
+    pulse_of(quiet_controller.viewer)._on_timeout()
+    assert engine.verbs[-1] == "look away"

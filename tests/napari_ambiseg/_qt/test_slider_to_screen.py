@@ -110,21 +110,23 @@ def test_napari_s_sliders_ours_and_the_canvas_go_together(viewer, docks, engine)
     assert viewer.layers["trajectory"].metadata["ambiseg"]["role"] == "trajectory"
 
 
-def test_going_from_case_to_case_leaves_sliders_and_canvas_where_they_are(viewer, docks, engine):
+def test_napari_s_sliders_are_there_with_a_walk_and_the_canvas_changes_with_them_alone(viewer, docks, engine):
     controller = controller_of(viewer)
     controller.state.sampling.n_samples = 6
     draw(controller, engine)
     settle()
-    sliders = viewer.window._qt_viewer.dims
+    sliders = viewer.window._qt_viewer.dims.slider_widgets
     canvas = viewer.window._qt_viewer.canvas.native
-    sizes, displayed = {(canvas.width(), canvas.height())}, set()
+    sizes, displayed = {True: set(), False: set()}, {True: set(), False: set()}
     for by in (1, -1, 1, 1, -2):  # cases with samples and without
         controller.opener.next_case(by)
         controller.tick()
         settle(seconds=0.1)
-        sizes.add((canvas.width(), canvas.height()))
-        displayed.add(sliders.nsliders)
-    assert len(sizes) == len(displayed) == 1
+        has_walk = controller.results.run is not None
+        sizes[has_walk].add((canvas.width(), canvas.height()))
+        displayed[has_walk].add(sum(slider.isVisible() for slider in sliders))
+    assert displayed == {True: {2}, False: {0}}
+    assert [len(each) for each in sizes.values()] == [1, 1]
 
 
 def test_the_player_shows_all_it_has_in_the_narrow_dock_of_a_small_screen(viewer, docks, engine):

@@ -25,6 +25,7 @@ def test_two_windows_draw_at_once_and_one_outlives_the_other(open_window, fifty_
     assert not set(map(id, first.viewer.layers)) & set(map(id, second.viewer.layers))
     first.state.display.map = "votes"
     settle(0.1)
+    first.tick()
     assert first.layers.find("map") is not None
     assert second.layers.find("map") is None
 
