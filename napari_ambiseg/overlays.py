@@ -55,6 +55,7 @@ class Overlays:
         self._outlines_stale = self._map_stale = False
         self._own: BoolArray | None = None
         self._beside: Run | None = None  # whose samples the labels stand beside
+        self._coming: Run | None = None  # whose they are to stand beside
         self._screen_pixel = 0.0  # size of one, in pixels of the slice, for which the outlines were drawn
         self._estimate: tuple[AnnotatedSlice, StapleEstimate] | None = None
         events = state.display.events
@@ -133,7 +134,10 @@ class Overlays:
         is_seen = not self._state.comparing.shown  # side by side has another zoom, and outlines of its own
         run = self._results.run
         beside = run if run is not None and run.origin == self._browser.origin else None
-        has_moved = is_seen and (screen_pixel != self._screen_pixel or beside is not self._beside)
+        # A beat after they came: their own outlines and numbers are work enough for one.
+        samples_moved = beside is self._coming and beside is not self._beside
+        self._coming = beside
+        has_moved = is_seen and (screen_pixel != self._screen_pixel or samples_moved)
         if self._outlines_stale or has_moved:
             self._outlines_stale, self._screen_pixel, self._beside = False, screen_pixel, beside
             self._show_outlines(case)
