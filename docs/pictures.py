@@ -65,7 +65,7 @@ class Studio:
         """Show a demo case."""
         self.controller.opener.open_demo()
         self.controller.opener.open_case(index)
-        self.viewer.reset_view()
+        self.controller.browser.framing.show_all()
         self.wait(1.0)
 
     def draw(self, watch: Callable[[], None] = lambda: None, *, seed: int = 0, steps: int = _STEPS) -> None:
